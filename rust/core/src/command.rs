@@ -1,0 +1,87 @@
+//! What the engine asks of its host. Commands are plain data; carrying them out, and reporting back, is the host's whole duty.
+
+use crate::ids::{FunctionId, SlotId, WaiterId};
+
+/// One thing for the host to do. The answer that each command wants is named with it; without it the engine waits for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Ask the platform for a slot. Answer: `handle_slot_created` or `handle_create_failed`.
+    CreateSlot {
+        /// The name to report back with.
+        slot: SlotId,
+        /// The function that asked. The slot may end up serving another one of the same memory.
+        function: FunctionId,
+        /// Size of the slot in MB.
+        memory_mb: u32,
+    },
+    /// Make the slot an instance of the function. Answer: `handle_instance_ready` or `handle_init_failed`.
+    Init {
+        /// A slot whose creation was reported.
+        slot: SlotId,
+        /// The function to initialise, not necessarily the one in `CreateSlot`.
+        function: FunctionId,
+    },
+    /// Give the slot back to the platform. Answer: `handle_slot_destroyed` or `handle_destroy_failed`.
+    DestroySlot {
+        /// The slot. An Init may still be in flight on it; its answer no longer matters.
+        slot: SlotId,
+        /// Why, for logs and the platform.
+        reason: DestroyReason,
+    },
+    /// Answer a waiting request. No report is wanted; an undeliverable instance comes back by `handle_abandon`.
+    Wake {
+        /// The waiter named by `handle_assign`.
+        waiter: WaiterId,
+        /// The instance it got, or why it got none.
+        result: Result<SlotId, WakeError>,
+    },
+}
+
+/// Why a slot is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DestroyReason {
+    /// Its instance was free for as long as the policy wanted to keep it.
+    KeepAliveOver,
+    /// The request it served said `need_destroy`.
+    NeedDestroy,
+    /// Nobody needed the start any more, and no other function of the same memory did.
+    Surplus,
+    /// Its Init failed.
+    InitFailed,
+    /// It was created after its creation had been given up.
+    CreatedLate,
+    /// The scaler shuts down.
+    Draining,
+    /// An earlier attempt to destroy it failed.
+    Repeated,
+}
+
+impl DestroyReason {
+    /// The reason in words, as sent to the platform.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::KeepAliveOver => "keep-alive over",
+            Self::NeedDestroy => "bad instance",
+            Self::Surplus => "start no longer needed",
+            Self::InitFailed => "init failed",
+            Self::CreatedLate => "created after its deadline",
+            Self::Draining => "scaler is draining",
+            Self::Repeated => "earlier destroy failed",
+        }
+    }
+}
+
+/// Why a waiting request gets no instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum WakeError {
+    /// Its deadline passed first.
+    #[error("no instance became free before the request's deadline")]
+    DeadlineExceeded,
+    /// Starts failed as often as the configuration lets a request wait for.
+    #[error("starting an instance failed")]
+    StartFailed,
+    /// The scaler shuts down.
+    #[error("the scaler is shutting down")]
+    Draining,
+}

@@ -1,0 +1,157 @@
+//! Requests come in: a free instance now, or a place in the queue.
+
+use super::Engine;
+use crate::command::{Command, WakeError};
+use crate::error::EngineError;
+use crate::ids::{FunctionId, RequestTag, SlotId, WaiterId};
+use crate::ledger::{Account, Counter, WaitCause};
+use crate::nanos::Nanos;
+use crate::policy::Handoff;
+use crate::pool::Waiter;
+use crate::sync::{Ordering, lock};
+use crate::table::{Cold, Function, State};
+
+/// What a request got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assign {
+    /// A free instance: it is the request's now.
+    Warm(SlotId),
+    /// Nothing was free. Exactly one `Wake` with this name will follow, unless `handle_cancel` takes it back first.
+    Waiting(WaiterId),
+}
+
+impl Engine {
+    /// Hands a request an instance of its function, or puts it in the queue until `deadline`.
+    ///
+    /// Commands appended: none when an instance is free; otherwise at most `CreateSlot`s.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Draining`], [`EngineError::TooManyWaiting`].
+    ///
+    /// # Panics
+    ///
+    /// If `function` is not of this engine.
+    pub fn handle_assign(
+        &self,
+        now: Nanos,
+        function: FunctionId,
+        request: RequestTag,
+        deadline: Nanos,
+        out: &mut Vec<Command>,
+    ) -> Result<Assign, EngineError> {
+        if self.draining() {
+            return Err(EngineError::Draining);
+        }
+        let entry = self.functions.at(function);
+        if let Some(index) = entry.pool.take(&self.slots) {
+            entry.ledger.count(Counter::WarmStarts);
+            return Ok(Assign::Warm(self.bind(entry, index, request, now)));
+        }
+        self.assign_cold(now, function, entry, request, deadline, out)
+    }
+
+    fn assign_cold(
+        &self,
+        now: Nanos,
+        id: FunctionId,
+        function: &Function,
+        request: RequestTag,
+        deadline: Nanos,
+        out: &mut Vec<Command>,
+    ) -> Result<Assign, EngineError> {
+        let mut cold = lock(&function.cold);
+        // Under the lock the drain either sees this waiter or is seen here.
+        if self.draining() {
+            return Err(EngineError::Draining);
+        }
+        let limit = self.config.max_waiting;
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= limit {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(EngineError::TooManyWaiting { limit });
+        }
+        let own_start = match self.config.policy.handoff {
+            Handoff::Oldest => {
+                if let Some(index) = function.pool.wait_locked(&mut cold, &self.slots) {
+                    self.waiting.fetch_sub(1, Ordering::Relaxed);
+                    function.ledger.count(Counter::WarmStarts);
+                    return Ok(Assign::Warm(self.bind(function, index, request, now)));
+                }
+                None
+            }
+            Handoff::None => Some(self.start(now, id, function, &mut cold, out)),
+        };
+        function.ledger.count(Counter::Queued);
+        let sequence = cold.waiters.push(request, now, deadline, own_start);
+        self.start_wanted(now, id, function, &mut cold, out);
+        drop(cold);
+        self.arm(id, function, deadline);
+        Ok(Assign::Waiting(WaiterId { function: id, sequence }))
+    }
+
+    /// Takes back a waiting request whose client has gone. `false`: it is not waiting any more, its `Wake` was issued.
+    pub fn handle_cancel(&self, now: Nanos, waiter: WaiterId) -> bool {
+        let Some(function) = self.functions.find(waiter.function) else { return false };
+        let mut cold = lock(&function.cold);
+        let Some(gone) = cold.waiters.remove(waiter.sequence) else { return false };
+        self.left(now, function, &mut cold, &gone, Counter::Cancelled);
+        true
+    }
+
+    /// Makes a free instance that the caller took serve a request.
+    pub(super) fn bind(&self, function: &Function, index: u32, request: RequestTag, now: Nanos) -> SlotId {
+        let slot = self.slots.at(index);
+        Self::book(function, slot, Account::Idle, now);
+        slot.owner.store(request.0, Ordering::Relaxed);
+        let free = slot.word();
+        let won = slot.transition(free, State::Busy);
+        assert!(won && free.state() == State::Idle, "a taken instance belongs to its taker");
+        SlotId { index, generation: free.generation() }
+    }
+
+    /// Gives the instance to a waiter that has just left the queue.
+    pub(super) fn serve(
+        &self,
+        now: Nanos,
+        (id, function): (FunctionId, &Function),
+        waiter: &Waiter,
+        index: u32,
+        cause: WaitCause,
+        out: &mut Vec<Command>,
+    ) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        function.ledger.count(if cause == WaitCause::ColdStart { Counter::ColdStarts } else { Counter::Handoffs });
+        function.ledger.book_wait(cause, now.since(waiter.arrived));
+        let slot = self.bind(function, index, waiter.request, now);
+        out.push(Command::Wake { waiter: WaiterId { function: id, sequence: waiter.sequence }, result: Ok(slot) });
+    }
+
+    /// Books a request that has just left the queue without an instance.
+    pub(super) fn left(&self, now: Nanos, function: &Function, cold: &mut Cold, waiter: &Waiter, why: Counter) {
+        if self.config.policy.handoff == Handoff::Oldest {
+            function.pool.leave_locked(cold);
+        }
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        function.ledger.count(why);
+        function.ledger.book_wait(WaitCause::Failed, now.since(waiter.arrived));
+    }
+
+    /// Answers a request that has just left the queue with an error.
+    pub(super) fn refuse(
+        &self,
+        now: Nanos,
+        (id, function): (FunctionId, &Function),
+        cold: &mut Cold,
+        waiter: &Waiter,
+        error: WakeError,
+        out: &mut Vec<Command>,
+    ) {
+        let why = match error {
+            WakeError::DeadlineExceeded => Counter::Expired,
+            WakeError::StartFailed => Counter::StartsExhausted,
+            WakeError::Draining => Counter::ShutOut,
+        };
+        self.left(now, function, cold, waiter, why);
+        out.push(Command::Wake { waiter: WaiterId { function: id, sequence: waiter.sequence }, result: Err(error) });
+    }
+}

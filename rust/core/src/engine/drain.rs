@@ -1,0 +1,51 @@
+//! Shutdown: no new requests, everyone who waits is answered, everything that ends is destroyed.
+
+use super::{Engine, Phase};
+use crate::command::{Command, DestroyReason, WakeError};
+use crate::ids::SlotId;
+use crate::ledger::Account;
+use crate::nanos::Nanos;
+use crate::sync::{Ordering, fence, lock};
+use crate::table::State;
+
+impl Engine {
+    /// Refuses requests from now on, answers those that wait, retires free instances. Starts in flight are destroyed when they report,
+    /// busy instances when their request ends. Idempotent.
+    pub fn handle_drain(&self, now: Nanos, out: &mut Vec<Command>) {
+        self.phase.store(Phase::Draining as u8, Ordering::Relaxed);
+        // The flag is up before instances are looked at: the other half is in `Engine::release`.
+        fence(Ordering::SeqCst);
+        for (id, function) in self.functions.iter() {
+            let mut cold = lock(&function.cold);
+            let waiters: Vec<_> = cold.waiters.drain().collect();
+            for waiter in waiters {
+                self.refuse(now, (id, function), &mut cold, &waiter, WakeError::Draining, out);
+            }
+            drop(cold);
+            self.retire_free(now, function, out);
+        }
+    }
+
+    /// The drain's patience is over: instances that are busy or whose Init is in flight are destroyed too.
+    pub fn handle_drain_deadline(&self, now: Nanos, out: &mut Vec<Command>) {
+        for (index, slot) in self.slots.iter() {
+            let word = slot.word();
+            let account = match word.state() {
+                State::Busy => Account::Busy,
+                State::Initialising => Account::Starting,
+                _ => continue,
+            };
+            let (_, function) = self.holder(slot);
+            let mut cold = lock(&function.cold);
+            if !slot.transition(word, State::Retiring) {
+                continue;
+            }
+            if account == Account::Starting {
+                cold.initialising -= 1;
+            }
+            Self::book(function, slot, account, now);
+            slot.owner.store(0, Ordering::Relaxed);
+            out.push(Command::DestroySlot { slot: SlotId { index, generation: word.generation() }, reason: DestroyReason::Draining });
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Requests end: the instance serves the oldest waiter, becomes free, or goes.
+
+use super::Engine;
+use crate::command::{Command, DestroyReason};
+use crate::ids::{FunctionId, RequestTag, SlotId};
+use crate::ledger::{Account, Counter, WaitCause};
+use crate::nanos::Nanos;
+use crate::policy::FreeInstance;
+use crate::pool::Offer;
+use crate::sync::{Ordering, fence_after_rmw, lock};
+use crate::table::{Function, Slot, State};
+
+/// What an Idle led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// The request had the instance and has given it back.
+    Ended,
+    /// The request no longer has the instance: a duplicate, or a late one. Nothing changed.
+    Duplicate,
+    /// No such instance, or not of that function. Nothing changed.
+    Unknown,
+}
+
+impl Engine {
+    /// Takes an instance back from the request that had it.
+    ///
+    /// `key` is the function the caller believes it to be of; `bad` asks for the instance to be destroyed.
+    pub fn handle_idle(&self, now: Nanos, instance: SlotId, key: &str, request: RequestTag, bad: bool, out: &mut Vec<Command>) -> Idle {
+        let Some((slot, word)) = self.slots.find(instance) else { return Idle::Unknown };
+        let (id, function) = self.holder(slot);
+        if *function.spec.key != *key || !matches!(word.state(), State::Idle | State::Busy | State::Retiring | State::Leaked) {
+            return Idle::Unknown;
+        }
+        let owned = word.state() == State::Busy && slot.owner.load(Ordering::Relaxed) == request.0;
+        let next = if bad || self.draining() { State::Retiring } else { State::Idle };
+        // The epoch in the word fails a duplicate that slept while the instance went to another request.
+        if !owned || !slot.transition(word, next) {
+            function.ledger.count(Counter::IdleDuplicates);
+            return Idle::Duplicate;
+        }
+        function.ledger.count(Counter::Idles);
+        Self::book(function, slot, Account::Busy, now);
+        if next == State::Idle {
+            self.release(now, (id, function), instance.index, WaitCause::Handoff, out);
+        } else {
+            let reason = if bad { DestroyReason::NeedDestroy } else { DestroyReason::Draining };
+            self.give_up_instance(now, (id, function), instance, reason, out);
+        }
+        Idle::Ended
+    }
+
+    /// Takes back an instance whose request was never told of it: an Assign or a `Wake` that could not be delivered.
+    ///
+    /// The same as an Idle, but counted as abandoned and not as a request that ran.
+    pub fn handle_abandon(&self, now: Nanos, instance: SlotId, request: RequestTag, out: &mut Vec<Command>) -> Idle {
+        let Some((slot, word)) = self.slots.find(instance) else { return Idle::Unknown };
+        let (id, function) = self.holder(slot);
+        let owned = word.state() == State::Busy && slot.owner.load(Ordering::Relaxed) == request.0;
+        if !owned || !slot.transition(word, State::Idle) {
+            return Idle::Duplicate;
+        }
+        function.ledger.count(Counter::Abandoned);
+        Self::book(function, slot, Account::Busy, now);
+        self.release(now, (id, function), instance.index, WaitCause::Handoff, out);
+        Idle::Ended
+    }
+
+    /// Lets an instance that has just become idle serve the oldest waiter or be free.
+    ///
+    /// # Ordering
+    ///
+    /// The promise of a free instance is made before the looks at the function's timer and at the drain flag, with a full fence
+    /// between; a sweep disarms the timer, and a drain raises its flag, before they look at instances, with a full fence between. So one
+    /// side sees the other: no free instance is left without a timer or behind a drain.
+    pub(super) fn release(
+        &self,
+        now: Nanos,
+        (id, function): (FunctionId, &Function),
+        index: u32,
+        cause: WaitCause,
+        out: &mut Vec<Command>,
+    ) {
+        let slot = self.slots.at(index);
+        let due = now + self.config.policy.policy.keep_alive(&self.facts(function, slot));
+        slot.due.store(due.0, Ordering::Relaxed);
+        if let Offer::Waiting { pushed } = function.pool.offer(&self.slots, index) {
+            let mut cold = lock(&function.cold);
+            if let Some(taken) = function.pool.offer_locked(&mut cold, &self.slots, index, pushed) {
+                let waiter = cold.waiters.pop_oldest().expect("the hand-off word counts waiters");
+                drop(cold);
+                self.serve(now, (id, function), &waiter, taken, cause, out);
+                return;
+            }
+        }
+        fence_after_rmw();
+        self.arm(id, function, due);
+        if self.draining() {
+            self.retire_free(now, function, out);
+        }
+    }
+
+    /// Sees off an instance that its last request has left in the retiring state.
+    fn give_up_instance(
+        &self,
+        now: Nanos,
+        (id, function): (FunctionId, &Function),
+        instance: SlotId,
+        reason: DestroyReason,
+        out: &mut Vec<Command>,
+    ) {
+        let slot = self.slots.at(instance.index);
+        slot.owner.store(0, Ordering::Relaxed);
+        if !self.draining() {
+            // It will not serve those who wait: they may want a start instead.
+            self.start_wanted(now, id, function, &mut lock(&function.cold), out);
+        }
+        out.push(Command::DestroySlot { slot: instance, reason });
+    }
+
+    fn facts(&self, function: &Function, slot: &Slot) -> FreeInstance {
+        FreeInstance {
+            memory_mb: slot.memory_mb.load(Ordering::Relaxed),
+            cold_start: Nanos(self.create_ns.load(Ordering::Relaxed)) + Nanos(function.init_ns.load(Ordering::Relaxed)),
+        }
+    }
+}

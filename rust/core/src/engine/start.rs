@@ -1,0 +1,235 @@
+//! Starts: CreateSlot, Init, their failures, and what becomes of a start that nobody needs any more.
+
+use super::{Engine, smooth};
+use crate::command::{Command, DestroyReason, WakeError};
+use crate::error::EngineError;
+use crate::ids::{FunctionId, SlotId};
+use crate::ledger::{Account, Counter, WaitCause};
+use crate::nanos::Nanos;
+use crate::policy::{Handoff, Queue, Surplus};
+use crate::sync::{Ordering, lock};
+use crate::table::{Cold, Function, Slot, State, Word};
+
+impl Engine {
+    /// The platform made the slot, `took` after it was asked. Also the late answer to a create reported as unanswered.
+    ///
+    /// Commands appended: `Init` for whoever needs it most, or `DestroySlot`.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::SlotNotFound`]: no such create is in flight.
+    pub fn handle_slot_created(&self, now: Nanos, id: SlotId, took: Nanos, out: &mut Vec<Command>) -> Result<(), EngineError> {
+        let (slot, word) = self.reported(id, &[State::Creating, State::Abandoned])?;
+        let (holder, function) = self.holder(slot);
+        if word.state() == State::Abandoned {
+            advance(id, slot, word, State::Retiring)?;
+            Self::book(function, slot, Account::Leaked, now);
+            slot.owner.store(0, Ordering::Relaxed);
+            out.push(Command::DestroySlot { slot: id, reason: DestroyReason::CreatedLate });
+            return Ok(());
+        }
+        let mut cold = lock(&function.cold);
+        let wanted = !self.draining() && (self.config.policy.surplus == Surplus::Keep || self.still_needed(&mut cold, id.index));
+        advance(id, slot, word, if wanted { State::Initialising } else { State::Retiring })?;
+        smooth(&self.create_ns, took);
+        cold.creating -= 1;
+        if wanted {
+            cold.initialising += 1;
+            out.push(Command::Init { slot: id, function: holder });
+            return Ok(());
+        }
+        drop(cold);
+        Self::book(function, slot, Account::Starting, now);
+        function.ledger.count(Counter::StartsCancelled);
+        slot.owner.store(0, Ordering::Relaxed);
+        if self.draining() {
+            out.push(Command::DestroySlot { slot: id, reason: DestroyReason::Draining });
+        } else if !self.hand_over(slot, id, out) {
+            out.push(Command::DestroySlot { slot: id, reason: DestroyReason::Surplus });
+        }
+        Ok(())
+    }
+
+    /// Init succeeded, `took` after it was asked: the instance serves the oldest waiter or is free.
+    ///
+    /// An answer for a slot that was given up meanwhile is accepted and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::SlotNotFound`]: no Init is in flight on it.
+    pub fn handle_instance_ready(&self, now: Nanos, id: SlotId, took: Nanos, out: &mut Vec<Command>) -> Result<(), EngineError> {
+        let (slot, word) = self.reported(id, &[State::Initialising, State::Retiring, State::Leaked])?;
+        if word.state() != State::Initialising {
+            return Ok(());
+        }
+        let (holder, function) = self.holder(slot);
+        let mut cold = lock(&function.cold);
+        advance(id, slot, word, State::Idle)?;
+        cold.initialising -= 1;
+        smooth(&function.init_ns, took);
+        Self::book(function, slot, Account::Starting, now);
+        let own = match self.config.policy.handoff {
+            Handoff::Oldest => None,
+            Handoff::None => cold.waiters.remove_bound_to(id.index),
+        };
+        drop(cold);
+        match own {
+            Some(waiter) => self.serve(now, (holder, function), &waiter, id.index, WaitCause::ColdStart, out),
+            None => self.release(now, (holder, function), id.index, WaitCause::ColdStart, out),
+        }
+        Ok(())
+    }
+
+    /// CreateSlot failed. `may_exist`: it got no answer, so the platform may hold the slot; it stays in the ledger as leaked until
+    /// `handle_slot_created`, or this call without `may_exist`, settles it.
+    ///
+    /// Commands appended: another `CreateSlot`, or a `Wake` with an error when the oldest waiter has seen enough failures.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::SlotNotFound`]: no such create is in flight.
+    pub fn handle_create_failed(&self, now: Nanos, id: SlotId, may_exist: bool, out: &mut Vec<Command>) -> Result<(), EngineError> {
+        let (slot, word) = self.reported(id, &[State::Creating, State::Abandoned])?;
+        let (holder, function) = self.holder(slot);
+        let next = if may_exist { State::Abandoned } else { State::Vacant };
+        if word.state() == State::Abandoned {
+            if !may_exist {
+                advance(id, slot, word, next)?;
+                Self::book(function, slot, Account::Leaked, now);
+                self.slot_vanished(id.index, function);
+            }
+            return Ok(());
+        }
+        let mut cold = lock(&function.cold);
+        advance(id, slot, word, next)?;
+        cold.creating -= 1;
+        Self::book(function, slot, Account::Starting, now);
+        if !may_exist {
+            self.slot_vanished(id.index, function);
+        }
+        self.start_failed(now, (holder, function), &mut cold, id.index, out);
+        Ok(())
+    }
+
+    /// Init failed: the slot is destroyed. Like [`Engine::handle_instance_ready`] for a slot given up meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::SlotNotFound`]: no Init is in flight on it.
+    pub fn handle_init_failed(&self, now: Nanos, id: SlotId, out: &mut Vec<Command>) -> Result<(), EngineError> {
+        let (slot, word) = self.reported(id, &[State::Initialising, State::Retiring, State::Leaked])?;
+        if word.state() != State::Initialising {
+            return Ok(());
+        }
+        let (holder, function) = self.holder(slot);
+        let mut cold = lock(&function.cold);
+        advance(id, slot, word, State::Retiring)?;
+        cold.initialising -= 1;
+        Self::book(function, slot, Account::Starting, now);
+        slot.owner.store(0, Ordering::Relaxed);
+        out.push(Command::DestroySlot { slot: id, reason: DestroyReason::InitFailed });
+        self.start_failed(now, (holder, function), &mut cold, id.index, out);
+        Ok(())
+    }
+
+    /// Issues one start and returns its slot's index.
+    pub(super) fn start(&self, now: Nanos, id: FunctionId, function: &Function, cold: &mut Cold, out: &mut Vec<Command>) -> u32 {
+        let (index, slot) = self.slots.allocate();
+        let memory_mb = function.spec.memory_mb;
+        slot.memory_mb.store(memory_mb, Ordering::Relaxed);
+        slot.since.store(now.0, Ordering::Relaxed);
+        slot.owner.store(0, Ordering::Relaxed);
+        slot.function.store(id.0, Ordering::Relaxed);
+        let vacant = slot.word();
+        let won = slot.transition(vacant, State::Creating);
+        assert!(won && vacant.state() == State::Vacant, "an allocated place is vacant");
+        cold.creating += 1;
+        self.slot_appeared(memory_mb);
+        function.ledger.count(Counter::Starts);
+        let slot = SlotId { index, generation: vacant.generation() };
+        out.push(Command::CreateSlot { slot, function: id, memory_mb });
+        index
+    }
+
+    /// Issues as many starts as the policy wants for the present queue, and queues for a slot that others no longer need.
+    pub(super) fn start_wanted(&self, now: Nanos, id: FunctionId, function: &Function, cold: &mut Cold, out: &mut Vec<Command>) {
+        if self.config.policy.handoff == Handoff::None {
+            return;
+        }
+        while cold.waiters.len() > 0
+            && self.config.policy.policy.wants_start(&Queue { waiting: cold.waiters.len(), starting: cold.starting() })
+        {
+            self.start(now, id, function, cold, out);
+        }
+        self.seek_spare(id, function, cold);
+    }
+
+    /// Queues a function for others' cancelled starts while a waiter of its own still waits for a slot.
+    fn seek_spare(&self, id: FunctionId, function: &Function, cold: &mut Cold) {
+        if !cold.seeks_spare && cold.wants_spare() && self.config.policy.surplus == Surplus::Cancel {
+            cold.seeks_spare = true;
+            lock(&self.seekers).entry(function.spec.memory_mb).or_default().push_back(id);
+        }
+    }
+
+    /// Would the Init of this created slot serve somebody?
+    fn still_needed(&self, cold: &mut Cold, index: u32) -> bool {
+        match self.config.policy.handoff {
+            Handoff::Oldest => cold.waiters.len() > cold.initialising,
+            Handoff::None => cold.waiters.bound_to(index).is_some(),
+        }
+    }
+
+    /// Gives a created slot, already in the retiring state, to a function of the same memory that waits for one.
+    fn hand_over(&self, slot: &Slot, id: SlotId, out: &mut Vec<Command>) -> bool {
+        let memory_mb = slot.memory_mb.load(Ordering::Relaxed);
+        // Each seeker is asked at most once: one that still seeks after taking the slot goes to the back.
+        let seekers = lock(&self.seekers).get(&memory_mb).map_or(0, std::collections::VecDeque::len);
+        for _ in 0..seekers {
+            let Some(seeker) = lock(&self.seekers).get_mut(&memory_mb).and_then(std::collections::VecDeque::pop_front) else { break };
+            let function = self.functions.at(seeker);
+            let mut cold = lock(&function.cold);
+            cold.seeks_spare = false;
+            if !cold.wants_spare() {
+                continue;
+            }
+            slot.function.store(seeker.0, Ordering::Relaxed);
+            cold.initialising += 1;
+            let won = slot.transition(slot.word(), State::Initialising);
+            assert!(won, "a slot between functions is its finder's");
+            function.ledger.count(Counter::SlotsReused);
+            out.push(Command::Init { slot: id, function: seeker });
+            self.seek_spare(seeker, function, &mut cold);
+            return true;
+        }
+        false
+    }
+
+    /// Books a failed start, lets the waiter that it was for try again or give up, and replaces it if it is still wanted.
+    fn start_failed(&self, now: Nanos, (id, function): (FunctionId, &Function), cold: &mut Cold, index: u32, out: &mut Vec<Command>) {
+        function.ledger.count(Counter::StartsFailed);
+        let bound = self.config.policy.handoff == Handoff::None;
+        if !bound && cold.waiters.len() <= cold.starting() {
+            return;
+        }
+        let waiter = if bound { cold.waiters.bound_to(index) } else { cold.waiters.oldest_mut() };
+        let Some(waiter) = waiter else { return };
+        waiter.failures += 1;
+        let (sequence, failures) = (waiter.sequence, waiter.failures);
+        if failures >= self.config.start_attempts || self.draining() {
+            let gone = cold.waiters.remove(sequence).expect("it was there a line ago");
+            self.refuse(now, (id, function), cold, &gone, WakeError::StartFailed, out);
+        } else if bound {
+            let again = self.start(now, id, function, cold, out);
+            if let Some(waiter) = cold.waiters.bound_to(index) {
+                waiter.own_start = Some(again);
+            }
+        }
+        self.start_wanted(now, id, function, cold, out);
+    }
+}
+
+/// Makes a transition that only one report may make.
+fn advance(id: SlotId, slot: &Slot, from: Word, state: State) -> Result<(), EngineError> {
+    if slot.transition(from, state) { Ok(()) } else { Err(EngineError::SlotNotFound(id)) }
+}

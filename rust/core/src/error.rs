@@ -1,0 +1,36 @@
+//! What a host may have asked wrongly, or too much of.
+
+use crate::ids::SlotId;
+
+/// Errors of the engine's calls. None of them changes any state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The function table is full.
+    #[error("already {limit} functions known: refusing a new one (raise max_functions)")]
+    TooManyFunctions {
+        /// The configured limit.
+        limit: u32,
+    },
+    /// Too many requests wait.
+    #[error("already {limit} requests waiting: refusing one more (raise max_waiting)")]
+    TooManyWaiting {
+        /// The configured limit.
+        limit: u64,
+    },
+    /// `handle_drain` was called.
+    #[error("the scaler is shutting down")]
+    Draining,
+    /// No slot has this id, or it is not in a state that the report fits.
+    #[error("slot {}.{} is not known or not in that state", .0.index, .0.generation)]
+    SlotNotFound(SlotId),
+}
+
+/// A policy specification that does not parse; the text names the part, what is wrong with it and what is allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("policy `{specification}`: {problem}")]
+pub struct PolicyError {
+    /// The whole specification as given.
+    pub specification: String,
+    /// What is wrong, and the remedy.
+    pub problem: String,
+}

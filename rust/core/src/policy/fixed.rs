@@ -1,0 +1,17 @@
+//! The fixed keep-alive: every free instance is kept for the same time.
+
+use super::{FreeInstance, Policy};
+use crate::nanos::Nanos;
+
+/// Keeps every free instance for `keep_alive`, the rule of most public platforms and of the contest's sample scaler (300 s).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fixed {
+    /// The window.
+    pub keep_alive: Nanos,
+}
+
+impl Policy for Fixed {
+    fn keep_alive(&self, _: &FreeInstance) -> Nanos {
+        self.keep_alive
+    }
+}

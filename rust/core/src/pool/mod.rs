@@ -1,0 +1,129 @@
+//! Who gets which instance: the stack of free ones, the queue of waiting requests, and the hand-off word between them.
+
+mod stack;
+mod waiters;
+
+pub(crate) use waiters::{Waiter, Waiters};
+
+use self::stack::FreeStack;
+use crate::sync::{AtomicI64, Ordering};
+use crate::table::{Cold, Slot, SlotTable};
+
+/// Free instances of one function, and the hand-off word `free − waiting`.
+///
+/// The word decides who pairs with whom:
+///
+/// * Above zero it counts promises: whoever takes one off (compare-exchange, decrement) will find an instance on the stack, because an
+///   instance is pushed before its promise is added. Assign and retirement both come through this door, without a lock.
+/// * Below zero it counts waiting requests. It goes below zero, and moves while below zero, **only under the function's lock**, so there
+///   `−word` is the length of the queue, exactly. An Idle that finds it negative takes the lock and serves the oldest waiter.
+///
+/// Hence no wake-up is lost: an Assign that found nothing and an Idle that saw no waiter both need the step between 0 and ±1, and
+/// only one compare-exchange can make it; the loser looks again and sees the other.
+///
+/// # Ordering
+///
+/// Adding a promise releases what was written to the instance, taking one acquires it.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    word: AtomicI64,
+    free: FreeStack,
+}
+
+/// What became of an instance offered without the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// It is free, for anyone to take.
+    Free,
+    /// Requests wait: take the lock and call [`Pool::offer_locked`]. The flag says whether the instance is on the stack already.
+    Waiting {
+        /// It was pushed before the word turned negative.
+        pushed: bool,
+    },
+}
+
+impl Pool {
+    pub(crate) fn new() -> Self {
+        Self { word: AtomicI64::new(0), free: FreeStack::new() }
+    }
+
+    /// Takes a free instance, the one that became free last; `None` if there is none.
+    pub(crate) fn take(&self, slots: &SlotTable) -> Option<u32> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word > 0 {
+            match self.word.compare_exchange_weak(word, word - 1, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Some(self.promised(slots)),
+                Err(seen) => word = seen,
+            }
+        }
+        None
+    }
+
+    /// Offers a free instance without the lock.
+    pub(crate) fn offer(&self, slots: &SlotTable, index: u32) -> Offer {
+        let mut word = self.word.load(Ordering::Relaxed);
+        if word < 0 {
+            return Offer::Waiting { pushed: false };
+        }
+        self.free.push(slots, index);
+        loop {
+            if word < 0 {
+                return Offer::Waiting { pushed: true };
+            }
+            match self.word.compare_exchange_weak(word, word + 1, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return Offer::Free,
+                Err(seen) => word = seen,
+            }
+        }
+    }
+
+    /// Offers under the lock what [`Pool::offer`] could not place; returns an instance for the oldest waiter, whom the caller must
+    /// then remove from the queue, or `None` if nobody waits any more (the instance is free then).
+    pub(crate) fn offer_locked(&self, _: &mut Cold, slots: &SlotTable, index: u32, pushed: bool) -> Option<u32> {
+        if self.word.load(Ordering::Relaxed) < 0 {
+            self.word.fetch_add(1, Ordering::Relaxed);
+            // A pushed instance without its promise leaves one more on the stack than there are promises: any may be popped.
+            return Some(if pushed { self.promised(slots) } else { index });
+        }
+        if !pushed {
+            self.free.push(slots, index);
+        }
+        // Not negative under the lock, so it cannot become negative now.
+        self.word.fetch_add(1, Ordering::Release);
+        None
+    }
+
+    /// Counts one more waiting request, unless an instance became free meanwhile: then that is returned and nothing is counted.
+    pub(crate) fn wait_locked(&self, _: &mut Cold, slots: &SlotTable) -> Option<u32> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            match self.word.compare_exchange_weak(word, word - 1, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) if word > 0 => return Some(self.promised(slots)),
+                Ok(_) => return None,
+                Err(seen) => word = seen,
+            }
+        }
+    }
+
+    /// Counts one waiting request less: it left the queue without an instance.
+    pub(crate) fn leave_locked(&self, _: &mut Cold) {
+        let before = self.word.fetch_add(1, Ordering::Relaxed);
+        debug_assert!(before < 0, "a request that left was counted");
+    }
+
+    /// Looks at each free instance from the top of the stack down. A snapshot: while others push and pop, entries may be missed or
+    /// seen twice, but never more of them than there were promises.
+    pub(crate) fn free<T>(&self, slots: &SlotTable, look: impl Fn(u32, &Slot) -> T) -> Vec<T> {
+        let promises = usize::try_from(self.balance()).unwrap_or(0);
+        self.free.walk(slots).take(promises).map(|index| look(index, slots.at(index))).collect()
+    }
+
+    /// Free instances minus waiting requests, as of some moment.
+    pub(crate) fn balance(&self) -> i64 {
+        self.word.load(Ordering::Relaxed)
+    }
+
+    fn promised(&self, slots: &SlotTable) -> u32 {
+        self.free.pop(slots).expect("the hand-off word promised a free instance")
+    }
+}

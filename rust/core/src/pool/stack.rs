@@ -1,0 +1,81 @@
+//! A lock-free LIFO of slot indices, linked through the slots themselves (Treiber, IBM RJ 5118, 1986).
+//!
+//! LIFO matters: the instance freed last is the one whose demand level is wanted again first.
+//!
+//! # Ordering
+//!
+//! The head packs `tag << 32 | index + 1`; the tag counts changes, so that a pop that slept through a pop-and-push of the same index
+//! fails (it would take 2³² changes in between to fool it). Push releases the link it wrote, pop acquires it.
+
+use crate::sync::{AtomicU64, Ordering};
+use crate::table::SlotTable;
+
+#[derive(Debug)]
+pub(super) struct FreeStack {
+    head: AtomicU64,
+}
+
+impl FreeStack {
+    pub(super) fn new() -> Self {
+        Self { head: AtomicU64::new(0) }
+    }
+
+    pub(super) fn push(&self, slots: &SlotTable, index: u32) {
+        let link = &slots.at(index).next;
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            link.store(top(head), Ordering::Relaxed);
+            match self.head.compare_exchange_weak(head, successor(head, index + 1), Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(seen) => head = seen,
+            }
+        }
+    }
+
+    pub(super) fn pop(&self, slots: &SlotTable) -> Option<u32> {
+        let mut head = self.head.load(Ordering::Acquire);
+        loop {
+            let index = top(head).checked_sub(1)?;
+            let below = slots.at(index).next.load(Ordering::Relaxed);
+            match self.head.compare_exchange_weak(head, successor(head, below), Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => return Some(index),
+                Err(seen) => head = seen,
+            }
+        }
+    }
+
+    /// Indices from the top down. Not a snapshot, and not even sure to end while others push and pop: take only as many as there may be.
+    pub(super) fn walk<'a>(&self, slots: &'a SlotTable) -> impl Iterator<Item = u32> + use<'a> {
+        let above = top(self.head.load(Ordering::Acquire));
+        std::iter::successors(above.checked_sub(1), |&index| slots.at(index).next.load(Ordering::Relaxed).checked_sub(1))
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low half is the index")]
+fn top(head: u64) -> u32 {
+    head as u32
+}
+
+fn successor(head: u64, top: u32) -> u64 {
+    ((head >> 32).wrapping_add(1) << 32) | u64::from(top)
+}
+
+#[cfg(all(test, not(pilotlight_loom)))]
+mod tests {
+    use super::FreeStack;
+    use crate::table::SlotTable;
+
+    #[test]
+    fn last_in_is_first_out() {
+        let slots = SlotTable::new();
+        let indices: Vec<u32> = (0..3).map(|_| slots.allocate().0).collect();
+        let stack = FreeStack::new();
+        for &index in &indices {
+            stack.push(&slots, index);
+        }
+        for &index in indices.iter().rev() {
+            assert_eq!(stack.pop(&slots), Some(index));
+        }
+        assert_eq!(stack.pop(&slots), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! The queue of requests of one function that wait for an instance, oldest first. Plain data behind the function's lock.
+
+use std::collections::VecDeque;
+
+use crate::ids::RequestTag;
+use crate::nanos::Nanos;
+
+/// One waiting request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiter {
+    /// Name within the function; grows by one with each waiter (wrapping).
+    pub(crate) sequence: u32,
+    pub(crate) request: RequestTag,
+    pub(crate) arrived: Nanos,
+    pub(crate) deadline: Nanos,
+    /// Starts that failed while it was the oldest.
+    pub(crate) failures: u32,
+    /// The start it waits for, when requests are bound to their own (`handoff=none`): a slot index.
+    pub(crate) own_start: Option<u32>,
+}
+
+/// Waiting requests in order of arrival.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    queue: VecDeque<Waiter>,
+    next_sequence: u32,
+}
+
+impl Waiters {
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.queue.len()).expect("waiters are limited")
+    }
+
+    /// Appends a request and names it.
+    pub(crate) fn push(&mut self, request: RequestTag, arrived: Nanos, deadline: Nanos, own_start: Option<u32>) -> u32 {
+        let sequence = self.next_sequence;
+        self.next_sequence = sequence.wrapping_add(1);
+        self.queue.push_back(Waiter { sequence, request, arrived, deadline, failures: 0, own_start });
+        sequence
+    }
+
+    pub(crate) fn pop_oldest(&mut self) -> Option<Waiter> {
+        self.queue.pop_front()
+    }
+
+    pub(crate) fn oldest_mut(&mut self) -> Option<&mut Waiter> {
+        self.queue.front_mut()
+    }
+
+    /// Removes the named waiter. Sequences ascend, so this is a binary search.
+    pub(crate) fn remove(&mut self, sequence: u32) -> Option<Waiter> {
+        let first = self.queue.front()?.sequence;
+        let at = self.queue.partition_point(|waiter| waiter.sequence.wrapping_sub(first) < sequence.wrapping_sub(first));
+        if self.queue.get(at)?.sequence == sequence { self.queue.remove(at) } else { None }
+    }
+
+    /// The waiter bound to a start.
+    pub(crate) fn bound_to(&mut self, start: u32) -> Option<&mut Waiter> {
+        self.queue.iter_mut().find(|waiter| waiter.own_start == Some(start))
+    }
+
+    /// Removes the waiter bound to a start.
+    pub(crate) fn remove_bound_to(&mut self, start: u32) -> Option<Waiter> {
+        let at = self.queue.iter().position(|waiter| waiter.own_start == Some(start))?;
+        self.queue.remove(at)
+    }
+
+    /// Removes and returns every waiter whose deadline is not after `now`.
+    pub(crate) fn expire(&mut self, now: Nanos) -> Vec<Waiter> {
+        if self.queue.iter().all(|waiter| waiter.deadline > now) {
+            return Vec::new();
+        }
+        let (expired, kept) = self.queue.drain(..).partition(|waiter| waiter.deadline <= now);
+        self.queue = kept;
+        Vec::from(expired)
+    }
+
+    pub(crate) fn earliest_deadline(&self) -> Option<Nanos> {
+        self.queue.iter().map(|waiter| waiter.deadline).min()
+    }
+
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Waiter> {
+        self.queue.drain(..)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Waiters;
+    use crate::ids::RequestTag;
+    use crate::nanos::Nanos;
+
+    fn three() -> Waiters {
+        let mut waiters = Waiters { next_sequence: u32::MAX, ..Waiters::default() };
+        for deadline in [30, 10, 20] {
+            waiters.push(RequestTag(deadline), Nanos::ZERO, Nanos(deadline), None);
+        }
+        waiters
+    }
+
+    #[test]
+    fn a_waiter_is_found_across_the_wrap_of_sequences() {
+        let mut waiters = three();
+        assert_eq!(waiters.remove(1).unwrap().request, RequestTag(20));
+        assert!(waiters.remove(1).is_none());
+        assert_eq!(waiters.remove(u32::MAX).unwrap().request, RequestTag(30));
+        assert_eq!(waiters.len(), 1);
+    }
+
+    #[test]
+    fn only_overdue_waiters_expire_and_order_is_kept() {
+        let mut waiters = three();
+        assert_eq!(waiters.earliest_deadline(), Some(Nanos(10)));
+        let expired: Vec<_> = waiters.expire(Nanos(20)).iter().map(|waiter| waiter.deadline).collect();
+        assert_eq!(expired, [Nanos(10), Nanos(20)]);
+        assert_eq!(waiters.pop_oldest().unwrap().deadline, Nanos(30));
+    }
+}

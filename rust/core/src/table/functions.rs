@@ -1,0 +1,218 @@
+//! The function table: found by key through a lock-free map, created once, never moved, never removed.
+
+use std::sync::OnceLock;
+
+use crossbeam_utils::CachePadded;
+
+use super::chunked::Chunked;
+use crate::error::EngineError;
+use crate::ids::FunctionId;
+use crate::ledger::FunctionLedger;
+use crate::pool::{Pool, Waiters};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
+
+/// What makes two functions the same: every field. A redeployment that changes one is a new function; instances of the old one
+/// are no longer asked for and their keep-alive runs out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FunctionRef<'a> {
+    /// The platform's name of the function (wire: `Meta.key`).
+    pub key: &'a str,
+    /// Language runtime, passed through to Init.
+    pub runtime: &'a str,
+    /// Longest execution in seconds, passed through to Init.
+    pub timeout_s: u32,
+    /// Memory of its slots in MB.
+    pub memory_mb: u32,
+}
+
+/// The owned form of [`FunctionRef`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionSpec {
+    /// See [`FunctionRef::key`].
+    pub key: Box<str>,
+    /// See [`FunctionRef::runtime`].
+    pub runtime: Box<str>,
+    /// See [`FunctionRef::timeout_s`].
+    pub timeout_s: u32,
+    /// See [`FunctionRef::memory_mb`].
+    pub memory_mb: u32,
+}
+
+impl FunctionSpec {
+    fn matches(&self, other: &FunctionRef<'_>) -> bool {
+        *self.key == *other.key && self.memory_mb == other.memory_mb && self.timeout_s == other.timeout_s && *self.runtime == *other.runtime
+    }
+}
+
+/// Everything the engine keeps about one function.
+#[derive(Debug)]
+pub(crate) struct Function {
+    pub(crate) spec: FunctionSpec,
+    /// The function with the same key that this one replaced.
+    older: Option<FunctionId>,
+    /// Free instances and the hand-off word: the warm path's only shared writes besides the ledger's.
+    pub(crate) pool: CachePadded<Pool>,
+    pub(crate) ledger: FunctionLedger,
+    /// When the timer of this function fires; `u64::MAX`: not armed.
+    pub(crate) armed: AtomicU64,
+    /// Smoothed duration of its Inits in ns; 0: none seen.
+    pub(crate) init_ns: AtomicU64,
+    /// What only waiting, starting and retiring touch.
+    pub(crate) cold: Mutex<Cold>,
+}
+
+/// The part of a function behind its lock. No warm Assign or Idle takes it.
+#[derive(Debug, Default)]
+pub(crate) struct Cold {
+    pub(crate) waiters: Waiters,
+    /// Starts whose CreateSlot is in flight.
+    pub(crate) creating: u32,
+    /// Starts whose Init is in flight.
+    pub(crate) initialising: u32,
+    /// The function stands in the queue for slots that others no longer need.
+    pub(crate) seeks_spare: bool,
+}
+
+impl Cold {
+    /// Starts in flight.
+    pub(crate) fn starting(&self) -> u32 {
+        self.creating + self.initialising
+    }
+
+    /// A request waits for a slot that is still being created: another function's would serve it sooner.
+    pub(crate) fn wants_spare(&self) -> bool {
+        self.creating > 0 && self.waiters.len() > self.initialising
+    }
+}
+
+/// All functions of an engine.
+#[derive(Debug)]
+pub(crate) struct FunctionTable {
+    /// Key → the newest function of that key.
+    by_key: papaya::HashMap<Box<str>, FunctionId, foldhash::fast::RandomState>,
+    functions: Chunked<OnceLock<Box<Function>>>,
+    /// Functions below this index exist. Written under `creation`.
+    len: AtomicU32,
+    creation: Mutex<()>,
+    limit: u32,
+}
+
+impl FunctionTable {
+    pub(crate) fn new(limit: u32) -> Self {
+        Self {
+            by_key: papaya::HashMap::with_hasher(foldhash::fast::RandomState::default()),
+            functions: Chunked::new(),
+            len: AtomicU32::new(0),
+            creation: Mutex::new(()),
+            limit,
+        }
+    }
+
+    /// The function's entry. Ids come from this table, so it exists.
+    pub(crate) fn at(&self, id: FunctionId) -> &Function {
+        self.find(id).expect("function ids come from this table")
+    }
+
+    /// The entry of an id from outside.
+    pub(crate) fn find(&self, id: FunctionId) -> Option<&Function> {
+        self.functions.get(id.0)?.get().map(AsRef::as_ref)
+    }
+
+    /// Is there, or was there ever, a function of this key?
+    pub(crate) fn knows_key(&self, key: &str) -> bool {
+        self.by_key.pin().contains_key(key)
+    }
+
+    /// Finds the function or creates it.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::TooManyFunctions`].
+    pub(crate) fn find_or_create(&self, wanted: &FunctionRef<'_>) -> Result<FunctionId, EngineError> {
+        if let Some(id) = self.lookup(wanted) {
+            return Ok(id);
+        }
+        let creation = lock(&self.creation);
+        // Another thread may have created it between the look and the lock.
+        if let Some(id) = self.lookup(wanted) {
+            return Ok(id);
+        }
+        let index = self.len.load(Ordering::Relaxed);
+        if index >= self.limit {
+            return Err(EngineError::TooManyFunctions { limit: self.limit });
+        }
+        let id = FunctionId(index);
+        let map = self.by_key.pin();
+        self.functions.get_or_grow(index).get_or_init(|| Box::new(Function::new(wanted, map.get(wanted.key).copied())));
+        // Release: whoever reads the new length, or finds the id in the map, finds the entry filled.
+        self.len.store(index + 1, Ordering::Release);
+        map.insert(wanted.key.into(), id);
+        drop(creation);
+        Ok(id)
+    }
+
+    fn lookup(&self, wanted: &FunctionRef<'_>) -> Option<FunctionId> {
+        let mut candidate = self.by_key.pin().get(wanted.key).copied();
+        while let Some(id) = candidate {
+            let function = self.at(id);
+            if function.spec.matches(wanted) {
+                return Some(id);
+            }
+            candidate = function.older;
+        }
+        None
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (FunctionId, &Function)> {
+        let len = self.len.load(Ordering::Acquire);
+        (0..len).map(|index| (FunctionId(index), self.at(FunctionId(index))))
+    }
+}
+
+impl Function {
+    fn new(wanted: &FunctionRef<'_>, older: Option<FunctionId>) -> Self {
+        Self {
+            spec: FunctionSpec {
+                key: wanted.key.into(),
+                runtime: wanted.runtime.into(),
+                timeout_s: wanted.timeout_s,
+                memory_mb: wanted.memory_mb,
+            },
+            older,
+            pool: CachePadded::new(Pool::new()),
+            ledger: FunctionLedger::default(),
+            armed: AtomicU64::new(u64::MAX),
+            init_ns: AtomicU64::new(0),
+            cold: Mutex::new(Cold::default()),
+        }
+    }
+}
+
+#[cfg(all(test, not(pilotlight_loom)))]
+mod tests {
+    use super::{FunctionRef, FunctionTable};
+    use crate::error::EngineError;
+
+    const A: FunctionRef<'_> = FunctionRef { key: "a", runtime: "go", timeout_s: 60, memory_mb: 128 };
+
+    #[test]
+    fn a_changed_field_makes_another_function_and_both_stay_known() {
+        let table = FunctionTable::new(10);
+        let old = table.find_or_create(&A).unwrap();
+        let new = table.find_or_create(&FunctionRef { memory_mb: 256, ..A }).unwrap();
+        assert_ne!(old, new);
+        assert_eq!(table.find_or_create(&A), Ok(old));
+        assert_eq!(table.iter().count(), 2);
+        assert!(table.knows_key("a"));
+        assert!(!table.knows_key("b"));
+    }
+
+    #[test]
+    fn a_full_table_refuses_new_functions_and_keeps_the_old() {
+        let table = FunctionTable::new(1);
+        let id = table.find_or_create(&A).unwrap();
+        let refused = table.find_or_create(&FunctionRef { key: "b", ..A });
+        assert_eq!(refused, Err(EngineError::TooManyFunctions { limit: 1 }));
+        assert_eq!(table.find_or_create(&A), Ok(id));
+    }
+}

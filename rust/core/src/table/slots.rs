@@ -1,0 +1,200 @@
+//! The slot table: one cache line a slot, one packed word for its state.
+//!
+//! # The state word
+//!
+//! | bits  | field      | meaning |
+//! |-------|------------|---------|
+//! | 0–7   | state      | [`State`] |
+//! | 8–31  | epoch      | assigns of this slot, modulo 2²⁴: makes a compare-exchange by a late Idle fail |
+//! | 32–63 | generation | uses of this place in the table, modulo 2³² |
+//!
+//! # Ordering
+//!
+//! The word changes by compare-exchange only, acquire and release: who wins a transition owns the slot's other fields until its next
+//! one. Those fields are relaxed atomics; they are published by the word, or by the hand-off word when the slot becomes free.
+
+use super::chunked::Chunked;
+use crate::ids::SlotId;
+use crate::nanos::Nanos;
+use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
+
+/// What a place in the slot table is up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum State {
+    /// No slot here.
+    Vacant = 0,
+    /// CreateSlot was issued.
+    Creating = 1,
+    /// Init was issued.
+    Initialising = 2,
+    /// An instance that serves nobody.
+    Idle = 3,
+    /// An instance that serves a request.
+    Busy = 4,
+    /// DestroySlot was issued.
+    Retiring = 5,
+    /// CreateSlot got no answer: the platform may hold a slot whose name we do not know.
+    Abandoned = 6,
+    /// DestroySlot failed; it will be issued again.
+    Leaked = 7,
+}
+
+impl State {
+    /// Every state, in the order of its number.
+    const ALL: [Self; 8] =
+        [Self::Vacant, Self::Creating, Self::Initialising, Self::Idle, Self::Busy, Self::Retiring, Self::Abandoned, Self::Leaked];
+}
+
+/// A value of the state word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Word(u64);
+
+impl Word {
+    pub(crate) fn state(self) -> State {
+        State::ALL[(self.0 & 0x7) as usize]
+    }
+
+    pub(crate) fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// The word after a transition. A slot that becomes busy enters a new epoch, one that becomes vacant a new generation.
+    fn with(self, state: State) -> Self {
+        let bits = match state {
+            State::Busy => (self.0 & 0xffff_ffff_0000_0000) | (self.0.wrapping_add(0x100) & 0xffff_ff00),
+            State::Vacant => (u64::from(self.generation().wrapping_add(1))) << 32,
+            _ => self.0 & !0xff,
+        };
+        Self(bits | state as u64)
+    }
+}
+
+/// One slot. Fields other than the word belong to whoever made the word's last transition.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct Slot {
+    word: AtomicU64,
+    /// Below this one on its function's stack of free instances (index + 1; 0 = bottom).
+    pub(crate) next: AtomicU32,
+    /// The function that holds the slot.
+    pub(crate) function: AtomicU32,
+    /// Size in MB.
+    pub(crate) memory_mb: AtomicU32,
+    /// Busy: tag of the request it serves. Leaked or repeating its destroy: failed destroys so far.
+    pub(crate) owner: AtomicU64,
+    /// When the present state began.
+    pub(crate) since: AtomicU64,
+    /// Idle: when its keep-alive is over. A sweep may move it to another instance of the function (`engine::sweep`).
+    pub(crate) due: AtomicU64,
+}
+
+impl Slot {
+    pub(crate) fn word(&self) -> Word {
+        Word(self.word.load(Ordering::Acquire))
+    }
+
+    /// Moves the slot from exactly `from` to `state`; the loser of a race gets nothing and must change nothing.
+    pub(crate) fn transition(&self, from: Word, state: State) -> bool {
+        self.word.compare_exchange(from.0, from.with(state).0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Starts the account of a new state at `now` and returns how long the old one lasted.
+    pub(crate) fn restart_clock(&self, now: Nanos) -> Nanos {
+        let since = Nanos(self.since.load(Ordering::Relaxed));
+        self.since.store(now.0.max(since.0), Ordering::Relaxed);
+        now.since(since)
+    }
+}
+
+/// All slots of an engine, live ones counted, vacant places reused.
+#[derive(Debug)]
+pub(crate) struct SlotTable {
+    slots: Chunked<Slot>,
+    places: Mutex<Places>,
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    /// Vacated indices; the last one is reused first, which keeps runs reproducible and the table dense.
+    vacant: Vec<u32>,
+    /// Indices below this have been used.
+    used: u32,
+}
+
+impl SlotTable {
+    pub(crate) fn new() -> Self {
+        Self { slots: Chunked::new(), places: Mutex::new(Places::default()) }
+    }
+
+    /// Takes a vacant place; its state is still `Vacant`.
+    pub(crate) fn allocate(&self) -> (u32, &Slot) {
+        let index = {
+            let mut places = lock(&self.places);
+            places.vacant.pop().unwrap_or_else(|| {
+                places.used = places.used.checked_add(1).expect("2^32 slots exceed any platform");
+                places.used - 1
+            })
+        };
+        (index, self.slots.get_or_grow(index))
+    }
+
+    /// Gives back a place whose word is `Vacant` again.
+    pub(crate) fn release(&self, index: u32) {
+        lock(&self.places).vacant.push(index);
+    }
+
+    /// The slot at an index that was allocated before.
+    pub(crate) fn at(&self, index: u32) -> &Slot {
+        self.slots.get(index).expect("indices come from allocate()")
+    }
+
+    /// The slot of an id from outside, with its word, if that generation is still there.
+    pub(crate) fn find(&self, id: SlotId) -> Option<(&Slot, Word)> {
+        let slot = self.slots.get(id.index)?;
+        let word = slot.word();
+        (word.generation() == id.generation && word.state() != State::Vacant).then_some((slot, word))
+    }
+
+    /// Every place that was ever used, vacant ones included.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
+        let used = lock(&self.places).used;
+        (0..used).filter_map(|index| Some((index, self.slots.get(index)?)))
+    }
+}
+
+#[cfg(all(test, not(pilotlight_loom)))]
+mod tests {
+    use super::{Slot, SlotTable, State, Word};
+
+    #[test]
+    fn a_slot_fills_one_cache_line() {
+        assert_eq!(size_of::<Slot>(), 64);
+    }
+
+    #[test]
+    fn busy_enters_a_new_epoch_and_vacant_a_new_generation() {
+        let idle = Word(0).with(State::Idle);
+        let busy = idle.with(State::Busy);
+        assert_ne!(busy, busy.with(State::Idle).with(State::Busy));
+        assert_eq!(busy.state(), State::Busy);
+        assert_eq!(busy.generation(), 0);
+        assert_eq!(busy.with(State::Vacant).generation(), 1);
+        let last = Word(u64::from(u32::MAX) << 32 | 0xffff_ff03);
+        assert_eq!(last.with(State::Busy).generation(), u32::MAX);
+        assert_eq!(last.with(State::Vacant), Word(0));
+    }
+
+    #[test]
+    fn a_place_is_reused_under_another_generation() {
+        let table = SlotTable::new();
+        let (index, slot) = table.allocate();
+        let first = slot.word();
+        assert!(slot.transition(first, State::Creating));
+        assert!(!slot.transition(first, State::Creating), "a word that moved on accepts no stale transition");
+        assert!(slot.transition(slot.word(), State::Vacant));
+        table.release(index);
+        assert_eq!(table.allocate().0, index);
+        assert_eq!(slot.word().generation(), 1);
+    }
+}

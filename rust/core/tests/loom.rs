@@ -1,0 +1,176 @@
+//! Every interleaving of the words that decide who gets which instance, on the engine itself.
+//!
+//! Run by `make loom`: `RUSTFLAGS="--cfg pilotlight_loom" LOOM_MAX_PREEMPTIONS=3 cargo test -p pilotlight-core --test loom`.
+//! Functions are registered, and instances started, before the threads: what is explored is the warm path, the queue, the sweep and the
+//! drain against each other. Not explored: the function map (papaya) and the growth of the tables (`OnceLock`).
+#![cfg(pilotlight_loom)]
+
+mod support;
+
+use loom::sync::Arc;
+use loom::thread;
+use pilotlight_core::{Assign, Command, Engine, FunctionId, Idle, Nanos, SlotId};
+use support::{Host, tag};
+
+const NOW: Nanos = Nanos::from_secs(1);
+
+/// An engine with `busy` instances of function "f", serving requests 0, 1, …
+fn engine(policy: &str, busy: u64) -> (Arc<Engine>, FunctionId, Vec<SlotId>) {
+    let mut host = Host::new(policy);
+    let function = host.function("f");
+    let slots = (0..busy).map(|request| host.instance("f", request)).collect();
+    (Arc::new(host.engine), function, slots)
+}
+
+fn assign(engine: &Engine, function: FunctionId, request: u64) -> (Assign, Vec<Command>) {
+    let mut out = Vec::new();
+    let assign = engine.handle_assign(NOW, function, tag(request), Nanos::MAX, &mut out).unwrap();
+    (assign, out)
+}
+
+fn idle(engine: &Engine, slot: SlotId, request: u64) -> (Idle, Vec<Command>) {
+    let mut out = Vec::new();
+    let idle = engine.handle_idle(NOW, slot, "f", tag(request), false, &mut out);
+    (idle, out)
+}
+
+fn woken(commands: &[Command]) -> Vec<SlotId> {
+    commands.iter().filter_map(|command| if let Command::Wake { result: Ok(slot), .. } = command { Some(*slot) } else { None }).collect()
+}
+
+/// Free instances minus waiting requests, and the length of the queue, at rest.
+fn at_rest(engine: &Engine) -> (i64, u32) {
+    let function = &engine.function_totals(NOW)[0];
+    (function.balance, function.waiting)
+}
+
+#[test]
+fn an_idle_and_an_assign_always_meet() {
+    loom::model(|| {
+        let (engine, function, slots) = engine("fixed", 1);
+        let other = {
+            let engine = Arc::clone(&engine);
+            thread::spawn(move || assign(&engine, function, 10))
+        };
+        let (ended, commands) = idle(&engine, slots[0], 0);
+        let (assigned, _) = other.join().unwrap();
+        assert_eq!(ended, Idle::Ended);
+        match assigned {
+            Assign::Warm(slot) => assert_eq!((slot, woken(&commands).len()), (slots[0], 0)),
+            Assign::Waiting(_) => assert_eq!(woken(&commands), [slots[0]], "the waiter was not forgotten"),
+        }
+        assert_eq!(at_rest(&engine), (0, 0));
+    });
+}
+
+#[test]
+fn two_assigns_never_share_an_instance() {
+    loom::model(|| {
+        let (engine, function, slots) = engine("fixed", 2);
+        idle(&engine, slots[0], 0);
+        let other = {
+            let engine = Arc::clone(&engine);
+            thread::spawn(move || assign(&engine, function, 10))
+        };
+        let (_, commands) = idle(&engine, slots[1], 1);
+        let (mine, _) = assign(&engine, function, 11);
+        let (theirs, _) = other.join().unwrap();
+        assert!(matches!((mine, theirs), (Assign::Warm(a), Assign::Warm(b)) if a != b), "{mine:?} {theirs:?}");
+        assert_eq!(commands, []);
+        assert_eq!(at_rest(&engine), (0, 0));
+    });
+}
+
+#[test]
+fn of_two_idles_of_one_request_one_counts() {
+    loom::model(|| {
+        let (engine, function, slots) = engine("fixed", 1);
+        let (slot, twin) = (slots[0], Arc::clone(&engine));
+        let other = thread::spawn(move || {
+            let first = idle(&twin, slot, 0).0;
+            (first, assign(&twin, function, 10).0)
+        });
+        let (mine, commands) = idle(&engine, slot, 0);
+        let (theirs, next) = other.join().unwrap();
+        assert_eq!([mine, theirs].iter().filter(|ended| **ended == Idle::Ended).count(), 1);
+        // Request 10 has the instance, and whoever was late did not take it away again.
+        assert!(next == Assign::Warm(slot) || woken(&commands) == [slot]);
+        assert_eq!(at_rest(&engine), (0, 0));
+    });
+}
+
+#[test]
+fn a_sweep_and_an_assign_never_share_an_instance() {
+    loom::model(|| {
+        let (engine, function, slots) = engine("fixed:keep_alive=0s", 1);
+        idle(&engine, slots[0], 0);
+        let other = {
+            let engine = Arc::clone(&engine);
+            thread::spawn(move || assign(&engine, function, 10).0)
+        };
+        let mut out = Vec::new();
+        engine.handle_tick(NOW, &mut out);
+        let retired = matches!(out[..], [Command::DestroySlot { .. }]);
+        match other.join().unwrap() {
+            Assign::Warm(_) => assert!(!retired),
+            Assign::Waiting(_) => assert!(retired),
+        }
+    });
+}
+
+#[test]
+fn an_instance_freed_during_a_sweep_keeps_a_timer() {
+    loom::model(|| {
+        let (engine, _, slots) = engine("fixed:keep_alive=0s", 2);
+        idle(&engine, slots[0], 0);
+        let (slot, twin) = (slots[1], Arc::clone(&engine));
+        let other = thread::spawn(move || idle(&twin, slot, 1));
+        let mut out = Vec::new();
+        engine.handle_tick(NOW, &mut out);
+        other.join().unwrap();
+        engine.handle_tick(NOW, &mut out);
+        engine.handle_tick(NOW, &mut out);
+        assert_eq!(out.len(), 2, "both instances are overdue and were retired: {out:?}");
+    });
+}
+
+#[test]
+fn a_drain_misses_neither_a_free_instance_nor_a_waiter() {
+    loom::model(|| {
+        let (engine, function, slots) = engine("fixed", 1);
+        let (slot, twin) = (slots[0], Arc::clone(&engine));
+        let other = thread::spawn(move || {
+            let mut out = idle(&twin, slot, 0).1;
+            let assigned = twin.handle_assign(NOW, function, tag(10), Nanos::MAX, &mut out);
+            (assigned, out)
+        });
+        let mut out = Vec::new();
+        engine.handle_drain(NOW, &mut out);
+        let (assigned, theirs) = other.join().unwrap();
+        out.extend(theirs);
+        let destroyed = out.iter().any(|command| matches!(command, Command::DestroySlot { .. }));
+        match assigned {
+            Ok(Assign::Warm(_)) => assert!(!destroyed),
+            Ok(Assign::Waiting(_)) => panic!("the instance was free or the drain had begun"),
+            Err(_) => assert!(destroyed, "a free instance was left behind the drain"),
+        }
+    });
+}
+
+#[test]
+fn a_cancelled_request_and_a_ready_instance_settle() {
+    loom::model(|| {
+        let mut host = Host::new("fixed");
+        let Assign::Waiting(waiter) = host.assign("f", 1) else { unreachable!() };
+        let slot = host.one_create();
+        host.created(slot);
+        let engine = Arc::new(host.engine);
+        let twin = Arc::clone(&engine);
+        let other = thread::spawn(move || twin.handle_cancel(NOW, waiter));
+        let mut out = Vec::new();
+        engine.handle_instance_ready(NOW, slot, NOW, &mut out).unwrap();
+        let cancelled = other.join().unwrap();
+        assert_eq!(woken(&out).is_empty(), cancelled, "woken or cancelled, never both nor neither");
+        assert_eq!(at_rest(&engine), (i64::from(cancelled), 0));
+    });
+}

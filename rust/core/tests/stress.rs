@@ -1,0 +1,121 @@
+//! Threads on real hardware: the invariants hold under contention, and contention was there.
+#![cfg(not(pilotlight_loom))]
+
+mod support;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use pilotlight_core::{Assign, Command, Counter, Engine, FunctionId, Nanos, SlotId};
+use support::{Host, tag};
+
+const THREADS: u64 = 4;
+const ROUNDS: u64 = 20_000;
+
+/// What several threads share: the engine, who holds which slot, and the answers to waiting requests.
+struct World {
+    engine: Engine,
+    holders: Vec<AtomicU32>,
+    /// Answers by waiter sequence, put there by whichever thread's call produced the `Wake`.
+    answers: Mutex<std::collections::HashMap<u64, SlotId>>,
+    clock: AtomicU64,
+    /// Threads inside the engine, and how often one met another there.
+    inside: AtomicU64,
+    met: AtomicU64,
+}
+
+impl World {
+    fn now(&self) -> Nanos {
+        Nanos(self.clock.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Carries out commands: starts succeed at once, so every call may be made by any thread.
+    fn carry_out(&self, mut commands: Vec<Command>) {
+        while let Some(command) = commands.pop() {
+            let (now, took) = (self.now(), Nanos(1));
+            match command {
+                Command::CreateSlot { slot, .. } => self.engine.handle_slot_created(now, slot, took, &mut commands).unwrap(),
+                Command::Init { slot, .. } => self.engine.handle_instance_ready(now, slot, took, &mut commands).unwrap(),
+                Command::DestroySlot { slot, .. } => self.engine.handle_slot_destroyed(now, slot).unwrap(),
+                Command::Wake { waiter, result } => {
+                    let slot = result.expect("nothing fails here");
+                    assert!(self.answers.lock().unwrap().insert(waiter.to_bits(), slot).is_none(), "one answer a request");
+                }
+            }
+        }
+    }
+
+    fn sweep(&self, after: Nanos) {
+        let mut out = Vec::new();
+        self.engine.handle_tick(self.now() + after, &mut out);
+        self.carry_out(out);
+    }
+
+    fn request(&self, function: FunctionId, request: u64) {
+        if self.inside.fetch_add(1, Ordering::Relaxed) > 0 {
+            self.met.fetch_add(1, Ordering::Relaxed);
+        }
+        let mut out = Vec::new();
+        let slot = match self.engine.handle_assign(self.now(), function, tag(request), Nanos::MAX, &mut out).unwrap() {
+            Assign::Warm(slot) => slot,
+            Assign::Waiting(waiter) => {
+                self.carry_out(out);
+                loop {
+                    if let Some(slot) = self.answers.lock().unwrap().remove(&waiter.to_bits()) {
+                        break slot;
+                    }
+                    std::hint::spin_loop();
+                }
+            }
+        };
+        assert_eq!(self.holders[slot.index()].fetch_add(1, Ordering::SeqCst), 0, "an instance serves one request at a time");
+        self.holders[slot.index()].fetch_sub(1, Ordering::SeqCst);
+        let mut out = Vec::new();
+        let now = self.now();
+        self.engine.handle_idle(now, slot, "f", tag(request), request.is_multiple_of(64), &mut out);
+        self.carry_out(out);
+        if request.is_multiple_of(8) {
+            self.sweep(Nanos::ZERO);
+        }
+        self.inside.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn one_hot_function_keeps_its_invariants_under_contention() {
+    // Threads may happen to run one after the other: until two met, nothing was tested.
+    let met = (0..50).any(|_| storm() > 0);
+    assert!(met, "no two threads were ever inside at once");
+}
+
+/// Lets all threads at one function and checks the account; returns how often a thread met another inside the engine.
+fn storm() -> u64 {
+    let host = Host::new("fixed:keep_alive=200ns");
+    let function = host.function("f");
+    let world = World {
+        engine: host.engine,
+        holders: (0..4096).map(|_| AtomicU32::new(0)).collect(),
+        answers: Mutex::default(),
+        clock: AtomicU64::new(1_000_000_000),
+        inside: AtomicU64::new(0),
+        met: AtomicU64::new(0),
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let world = &world;
+            scope.spawn(move || (0..ROUNDS).for_each(|round| world.request(function, thread << 32 | round)));
+        }
+    });
+    world.sweep(Nanos::from_secs(3600));
+    let snapshot = world.engine.snapshot(world.now());
+    let totals = &snapshot.totals;
+    assert_eq!(totals.count(Counter::Idles), THREADS * ROUNDS);
+    assert_eq!(totals.assigns(), THREADS * ROUNDS);
+    assert_eq!(totals.count(Counter::IdleDuplicates), 0);
+    assert_eq!(snapshot.live.waiting, 0);
+    assert_eq!(snapshot.live.slots, [0; 5], "every instance became free, and every free one was retired");
+    assert_eq!(world.engine.live_slots(), 0);
+    assert_eq!(world.engine.function_totals(Nanos::MAX)[0].balance, 0, "no promise is left without an instance");
+    assert_eq!(totals.count(Counter::Starts), totals.count(Counter::Destroyed));
+    world.met.into_inner()
+}

@@ -1,0 +1,293 @@
+//! The engine's rules again, as one would write them without threads or speed in mind. Slots are numbered in order of issue.
+
+use std::collections::{BTreeMap, VecDeque};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Creating,
+    Initialising,
+    Free { due: u64 },
+    Busy { request: u64 },
+    Retiring,
+    Abandoned,
+    Leaked { again: u64 },
+    Gone,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Did {
+    Create(usize),
+    Init(usize, usize),
+    Destroy(usize),
+    Serve(u64, usize),
+    Refuse(u64, &'static str),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub(crate) function: usize,
+    pub(crate) state: State,
+    failures: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Function {
+    memory: u32,
+    pub(crate) free: Vec<usize>,
+    pub(crate) waiters: VecDeque<(u64, u64, u32)>,
+    creating: usize,
+    initialising: usize,
+    seeks: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Reference {
+    pub(crate) now: u64,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) functions: Vec<Function>,
+    pub(crate) draining: bool,
+    /// Slot time by account: starting, idle, busy, retiring, leaked.
+    pub(crate) booked: [u128; 5],
+    keep_alive: u64,
+    retry: u64,
+    seekers: BTreeMap<u32, VecDeque<usize>>,
+    pub(crate) did: Vec<Did>,
+}
+
+impl Reference {
+    pub(crate) fn new(memories: &[u32], keep_alive: u64, retry: u64) -> Self {
+        let functions = memories.iter().map(|&memory| Function { memory, ..Function::default() }).collect();
+        Self {
+            now: 0,
+            slots: Vec::new(),
+            functions,
+            draining: false,
+            booked: [0; 5],
+            keep_alive,
+            retry,
+            seekers: BTreeMap::new(),
+            did: Vec::new(),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> [u64; 5] {
+        let mut counts = [0; 5];
+        for account in self.slots.iter().filter_map(|slot| account(slot.state)) {
+            counts[account] += 1;
+        }
+        counts
+    }
+
+    pub(crate) fn pass(&mut self, until: u64) {
+        let counts = self.counts();
+        for (booked, count) in self.booked.iter_mut().zip(counts) {
+            *booked += u128::from(until - self.now) * u128::from(count);
+        }
+        self.now = until;
+    }
+
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        let slots = self.slots.iter().filter_map(|slot| match slot.state {
+            State::Free { due } | State::Leaked { again: due } => Some(due),
+            _ => None,
+        });
+        slots.chain(self.functions.iter().flat_map(|f| f.waiters.iter().map(|waiter| waiter.1))).min()
+    }
+
+    pub(crate) fn assign(&mut self, f: usize, request: u64, deadline: u64) -> Option<usize> {
+        if let Some(slot) = self.functions[f].free.pop() {
+            self.slots[slot].state = State::Busy { request };
+            return Some(slot);
+        }
+        self.functions[f].waiters.push_back((request, deadline, 0));
+        self.start_wanted(f);
+        None
+    }
+
+    pub(crate) fn idle(&mut self, slot: usize, bad: bool) {
+        if bad || self.draining {
+            self.destroy(slot);
+            if !self.draining {
+                self.start_wanted(self.slots[slot].function);
+            }
+        } else {
+            self.release(slot);
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, f: usize, request: u64) {
+        self.functions[f].waiters.retain(|waiter| waiter.0 != request);
+    }
+
+    pub(crate) fn created(&mut self, slot: usize) {
+        if self.slots[slot].state == State::Abandoned {
+            return self.destroy(slot);
+        }
+        let f = self.slots[slot].function;
+        self.functions[f].creating -= 1;
+        let taker = if self.draining {
+            None
+        } else if self.functions[f].waiters.len() > self.functions[f].initialising {
+            Some(f)
+        } else {
+            self.seeker(self.functions[f].memory)
+        };
+        match taker {
+            Some(taker) => {
+                self.functions[taker].initialising += 1;
+                self.slots[slot] = Slot { function: taker, state: State::Initialising, failures: 0 };
+                self.did.push(Did::Init(slot, taker));
+                if taker != f {
+                    self.seek(taker);
+                }
+            }
+            None => self.destroy(slot),
+        }
+    }
+
+    pub(crate) fn ready(&mut self, slot: usize) {
+        self.functions[self.slots[slot].function].initialising -= 1;
+        self.release(slot);
+    }
+
+    pub(crate) fn create_failed(&mut self, slot: usize, may_exist: bool) {
+        let before = self.slots[slot].state;
+        self.slots[slot].state = if may_exist { State::Abandoned } else { State::Gone };
+        if before == State::Creating {
+            let f = self.slots[slot].function;
+            self.functions[f].creating -= 1;
+            self.start_failed(f);
+        }
+    }
+
+    pub(crate) fn init_failed(&mut self, slot: usize) {
+        let f = self.slots[slot].function;
+        self.functions[f].initialising -= 1;
+        self.destroy(slot);
+        self.start_failed(f);
+    }
+
+    pub(crate) fn destroyed(&mut self, slot: usize) {
+        self.slots[slot].state = State::Gone;
+    }
+
+    pub(crate) fn destroy_failed(&mut self, slot: usize) {
+        let failures = self.slots[slot].failures;
+        self.slots[slot].failures += 1;
+        self.slots[slot].state = State::Leaked { again: self.now + (self.retry << failures.min(6)) };
+    }
+
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+        for f in 0..self.functions.len() {
+            for (request, ..) in std::mem::take(&mut self.functions[f].waiters) {
+                self.did.push(Did::Refuse(request, "draining"));
+            }
+            while let Some(slot) = self.functions[f].free.pop() {
+                self.destroy(slot);
+            }
+        }
+    }
+
+    pub(crate) fn tick(&mut self) {
+        let now = self.now;
+        for f in 0..self.functions.len() {
+            let (over, kept): (VecDeque<_>, VecDeque<_>) = self.functions[f].waiters.iter().partition(|waiter| waiter.1 <= now);
+            self.functions[f].waiters = kept;
+            self.did.extend(over.iter().map(|waiter| Did::Refuse(waiter.0, "deadline")));
+            self.retire(f);
+        }
+        for slot in 0..self.slots.len() {
+            if matches!(self.slots[slot].state, State::Leaked { again } if again <= now) {
+                self.slots[slot].state = State::Retiring;
+                self.did.push(Did::Destroy(slot));
+            }
+        }
+    }
+
+    /// Overdue times leave the list; instances leave it from the top.
+    fn retire(&mut self, f: usize) {
+        let due = |slot: &usize| if let State::Free { due } = self.slots[*slot].state { due } else { unreachable!() };
+        let staying: Vec<_> = self.functions[f].free.iter().map(due).filter(|&due| due > self.now).collect();
+        for slot in self.functions[f].free.split_off(staying.len()).into_iter().rev() {
+            self.destroy(slot);
+        }
+        for (&slot, due) in self.functions[f].free.iter().zip(staying) {
+            self.slots[slot].state = State::Free { due };
+        }
+    }
+
+    fn release(&mut self, slot: usize) {
+        let f = self.slots[slot].function;
+        if let Some((request, ..)) = self.functions[f].waiters.pop_front() {
+            self.slots[slot].state = State::Busy { request };
+            self.did.push(Did::Serve(request, slot));
+        } else if self.draining {
+            self.destroy(slot);
+        } else {
+            self.slots[slot].state = State::Free { due: self.now + self.keep_alive };
+            self.functions[f].free.push(slot);
+        }
+    }
+
+    fn destroy(&mut self, slot: usize) {
+        self.slots[slot].state = State::Retiring;
+        self.slots[slot].failures = 0;
+        self.did.push(Did::Destroy(slot));
+    }
+
+    fn start_wanted(&mut self, f: usize) {
+        while self.functions[f].waiters.len() > self.functions[f].creating + self.functions[f].initialising {
+            self.functions[f].creating += 1;
+            self.did.push(Did::Create(self.slots.len()));
+            self.slots.push(Slot { function: f, state: State::Creating, failures: 0 });
+        }
+        self.seek(f);
+    }
+
+    fn start_failed(&mut self, f: usize) {
+        let starting = self.functions[f].creating + self.functions[f].initialising;
+        if self.functions[f].waiters.len() <= starting {
+            return;
+        }
+        let oldest = &mut self.functions[f].waiters[0];
+        oldest.2 += 1;
+        if oldest.2 >= 2 {
+            let (request, ..) = self.functions[f].waiters.pop_front().unwrap();
+            self.did.push(Did::Refuse(request, "start failed"));
+        }
+        self.start_wanted(f);
+    }
+
+    fn seek(&mut self, f: usize) {
+        if self.wants_spare(f) && !std::mem::replace(&mut self.functions[f].seeks, true) {
+            self.seekers.entry(self.functions[f].memory).or_default().push_back(f);
+        }
+    }
+
+    fn seeker(&mut self, memory: u32) -> Option<usize> {
+        for _ in 0..self.seekers.get(&memory)?.len() {
+            let f = self.seekers.get_mut(&memory)?.pop_front()?;
+            self.functions[f].seeks = false;
+            if self.wants_spare(f) {
+                return Some(f);
+            }
+        }
+        None
+    }
+
+    fn wants_spare(&self, f: usize) -> bool {
+        self.functions[f].creating > 0 && self.functions[f].waiters.len() > self.functions[f].initialising
+    }
+}
+
+fn account(state: State) -> Option<usize> {
+    match state {
+        State::Creating | State::Initialising => Some(0),
+        State::Free { .. } => Some(1),
+        State::Busy { .. } => Some(2),
+        State::Retiring => Some(3),
+        State::Abandoned | State::Leaked { .. } => Some(4),
+        State::Gone => None,
+    }
+}
