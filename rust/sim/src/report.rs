@@ -1,0 +1,152 @@
+//! What a simulation measured.
+
+use hdrhistogram::Histogram;
+use pilotlight_core::{Account, Nanos, Snapshot, Totals};
+
+/// What a run measured, as of its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The ledger over all functions, with the most instances and memory there ever were.
+    pub snapshot: Snapshot,
+    /// The ledger of each function, in the order of the function table.
+    pub functions: Vec<Totals>,
+    /// How long requests waited.
+    pub waits: Waits,
+    /// What became of each request, if asked for.
+    pub requests: Option<RequestColumns>,
+    /// When the run ended, on the trace's clock; 0 for an empty trace.
+    pub end_ns: u64,
+    /// Arrivals, ends of requests, platform answers and ticks that were played.
+    pub events: u64,
+}
+
+impl Report {
+    /// Requests that still executed or waited when the run ended.
+    #[must_use]
+    pub fn unfinished(&self) -> u64 {
+        self.snapshot.live.slots[Account::Busy as usize] + self.snapshot.live.waiting
+    }
+}
+
+/// How a request got its instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Outcome {
+    /// One was free.
+    Warm = 0,
+    /// It waited for one that had just been started.
+    ColdStart = 1,
+    /// It waited for one that another request had used.
+    Handoff = 2,
+    /// It got none: its starts failed, or it still waited when the run ended.
+    Failed = 3,
+}
+
+/// What became of each request: one row each, in the trace's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestColumns {
+    /// Time from arrival until it got its instance, or was told that it gets none, or the run ended; in ns.
+    pub wait_ns: Vec<u64>,
+    /// An [`Outcome`] by number.
+    pub outcome: Vec<u8>,
+}
+
+/// The distribution of waiting times over all requests that got an instance, those that waited 0 ns included.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waits {
+    histogram: Histogram<u64>,
+    longest: u64,
+}
+
+impl Waits {
+    /// Significant decimal digits of a quantile.
+    const DIGITS: u8 = 3;
+
+    /// Number of requests.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
+    /// The time that a share `q` (0 to 1) of the requests did not exceed, in ns, to three significant digits; 0 if there are none.
+    #[must_use]
+    pub fn quantile_ns(&self, q: f64) -> u64 {
+        // The histogram answers with the upper edge of a bin, which may lie past everything in it.
+        self.histogram.value_at_quantile(q).min(self.longest)
+    }
+
+    /// The longest time, in ns, exact; 0 if there are no requests.
+    #[must_use]
+    pub fn max_ns(&self) -> u64 {
+        self.longest
+    }
+}
+
+/// Collects what becomes of requests.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    waits: Waits,
+    requests: Option<RequestColumns>,
+}
+
+impl Recorder {
+    pub(crate) fn new(requests: usize, per_request: bool) -> Self {
+        let histogram = Histogram::new(Waits::DIGITS).expect("three digits are allowed");
+        Self {
+            waits: Waits { histogram, longest: 0 },
+            requests: per_request.then(|| RequestColumns { wait_ns: vec![0; requests], outcome: vec![Outcome::Failed as u8; requests] }),
+        }
+    }
+
+    /// Notes the end of a request's wait.
+    pub(crate) fn record(&mut self, request: usize, outcome: Outcome, wait: Nanos) {
+        if outcome != Outcome::Failed {
+            self.waits.histogram.record(wait.0).expect("the histogram resizes itself");
+            self.waits.longest = self.waits.longest.max(wait.0);
+        }
+        if let Some(columns) = &mut self.requests {
+            columns.wait_ns[request] = wait.0;
+            columns.outcome[request] = outcome as u8;
+        }
+    }
+
+    pub(crate) fn finish(self) -> (Waits, Option<RequestColumns>) {
+        (self.waits, self.requests)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outcome, Recorder};
+    use pilotlight_core::Nanos;
+
+    #[test]
+    fn quantiles_hold_three_digits_and_never_exceed_the_longest_wait() {
+        let mut recorder = Recorder::new(1_000, false);
+        for request in 0..1_000 {
+            recorder.record(request, Outcome::ColdStart, Nanos(1_000_003 * request as u64));
+        }
+        recorder.record(0, Outcome::Failed, Nanos::MAX);
+        let (waits, columns) = recorder.finish();
+        assert_eq!((waits.count(), columns), (1_000, None));
+        for (q, exact) in [(0.5, 499.0 * 1_000_003.0), (0.99, 989.0 * 1_000_003.0)] {
+            let error = waits.quantile_ns(q) as f64 / exact - 1.0;
+            assert!(error.abs() < 1e-3, "{q}: {error}");
+        }
+        assert_eq!(waits.max_ns(), 999 * 1_000_003);
+        assert_eq!(waits.quantile_ns(1.0), waits.max_ns());
+    }
+
+    #[test]
+    fn the_longest_possible_wait_is_recorded() {
+        let mut recorder = Recorder::new(1, true);
+        recorder.record(0, Outcome::Handoff, Nanos::MAX);
+        assert_eq!(recorder.finish().0.max_ns(), u64::MAX);
+    }
+
+    #[test]
+    fn nobody_waited_for_nothing() {
+        let (waits, _) = Recorder::new(0, false).finish();
+        assert_eq!((waits.quantile_ns(0.99), waits.max_ns()), (0, 0));
+    }
+}

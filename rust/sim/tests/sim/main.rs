@@ -1,0 +1,74 @@
+//! The simulator from outside: hand-worked runs, and claims that hold for every run.
+
+mod bound;
+mod properties;
+mod scenarios;
+
+use std::ops::ControlFlow;
+
+use pilotlight_core::policy::PolicySpec;
+use pilotlight_core::{Account, Nanos, Totals, WaitCause};
+use pilotlight_sim::{FunctionModel, Options, Report, Trace, simulate};
+
+/// A request: arrival, function, duration, bad.
+type Request = (u64, u32, u64, bool);
+
+/// A trace that owns its columns.
+#[derive(Clone, Debug, Default)]
+struct Columns {
+    arrival_ns: Vec<u64>,
+    function: Vec<u32>,
+    duration_ns: Vec<u64>,
+    bad: Vec<bool>,
+}
+
+impl Columns {
+    fn trace(&self) -> Trace<'_> {
+        Trace { arrival_ns: &self.arrival_ns, function: &self.function, duration_ns: &self.duration_ns, bad: &self.bad }
+    }
+}
+
+impl FromIterator<Request> for Columns {
+    fn from_iter<I: IntoIterator<Item = Request>>(requests: I) -> Self {
+        let mut columns = Self::default();
+        for (arrival, function, duration, bad) in requests {
+            columns.arrival_ns.push(arrival);
+            columns.function.push(function);
+            columns.duration_ns.push(duration);
+            columns.bad.push(bad);
+        }
+        columns
+    }
+}
+
+fn options(policy: &str, tail: u64) -> Options {
+    Options {
+        policy: PolicySpec::parse(policy).unwrap(),
+        tail: Nanos(tail),
+        create_failure: 0.0,
+        init_failure: 0.0,
+        seed: 1,
+        per_request: true,
+    }
+}
+
+fn run(requests: &[Request], functions: &[FunctionModel], options: Options) -> Report {
+    let columns: Columns = requests.iter().copied().collect();
+    simulate(&columns.trace(), functions, options, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+/// Slot time by state: starting, idle, busy, retiring, leaked.
+fn slot_ns(totals: &Totals) -> [u64; Account::ALL.len()] {
+    totals.slot_ns.map(|time| u64::try_from(time).unwrap())
+}
+
+/// Time waited by cause: cold start, hand-off, failed.
+fn wait_ns(totals: &Totals) -> [u64; WaitCause::ALL.len()] {
+    totals.wait_ns.map(|time| u64::try_from(time).unwrap())
+}
+
+/// Wait and outcome of each request.
+fn rows(report: &Report) -> Vec<(u64, u8)> {
+    let columns = report.requests.as_ref().unwrap();
+    columns.wait_ns.iter().copied().zip(columns.outcome.iter().copied()).collect()
+}
