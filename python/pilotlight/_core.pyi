@@ -1,0 +1,291 @@
+"""The compiled core: the engine behind its wire format, and the simulator.
+
+Times are integer nanoseconds (`*_ns`) on the caller's monotonic clock: the core reads no clock. Memory is in MB
+(`memory_mb`); GB = MB / 1024. A slot is named by an opaque integer, an instance on the wire by a string.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "Command",
+    "ConfigError",
+    "CreateSlot",
+    "DestroySlot",
+    "Draining",
+    "Init",
+    "InstanceNotFound",
+    "InvalidRequest",
+    "Outcome",
+    "Overloaded",
+    "PilotlightError",
+    "Scaler",
+    "SimReport",
+    "SlotNotFound",
+    "Wake",
+    "__version__",
+    "clairvoyant",
+    "policies",
+    "simulate",
+]
+
+__version__: Final[str]
+
+class PilotlightError(Exception):
+    """Base of every error Pilotlight raises."""
+
+class InvalidRequest(PilotlightError):
+    """The request's bytes or fields are not usable; the text names the field."""
+
+class InstanceNotFound(PilotlightError):
+    """An Idle names an instance that this scaler never handed out, or no longer has."""
+
+class SlotNotFound(PilotlightError):
+    """A host's report names a slot that is not known or not in a state that the report fits; nothing changed."""
+
+class Overloaded(PilotlightError):
+    """A configured limit (functions, waiting requests) is reached; retry later."""
+
+class Draining(PilotlightError):
+    """The scaler is shutting down and takes no new requests."""
+
+class ConfigError(PilotlightError, ValueError):
+    """A policy specification or a setting is wrong; the text names it, its value and what is allowed."""
+
+@final
+class CreateSlot:
+    """Command: ask the platform for a slot of `memory_mb`; answer with `slot_created` or `start_failed`."""
+
+    __match_args__ = ("slot", "memory_mb", "key")
+    @property
+    def slot(self) -> int: ...
+    @property
+    def memory_mb(self) -> int: ...
+    @property
+    def key(self) -> str:
+        """The function that asked; the slot may end up with another one of the same memory."""
+
+@final
+class Init:
+    """Command: make the slot an instance of the function; answer with `instance_ready` or `start_failed`."""
+
+    __match_args__ = ("slot", "instance_id", "key", "runtime", "timeout_s", "memory_mb")
+    @property
+    def slot(self) -> int: ...
+    @property
+    def instance_id(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def runtime(self) -> str: ...
+    @property
+    def timeout_s(self) -> int: ...
+    @property
+    def memory_mb(self) -> int: ...
+
+@final
+class DestroySlot:
+    """Command: give the slot back; answer with `slot_destroyed` or `destroy_failed`."""
+
+    __match_args__ = ("slot", "reason")
+    @property
+    def slot(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
+
+@final
+class Wake:
+    """Command: answer a waiting Assign. Exactly one of `reply` and `error` is set."""
+
+    __match_args__ = ("waiter", "reply", "error")
+    @property
+    def waiter(self) -> int: ...
+    @property
+    def reply(self) -> bytes | None:
+        """An encoded AssignReply."""
+    @property
+    def error(self) -> tuple[Literal["deadline", "start_failed", "shutting_down"], str] | None:
+        """What went wrong, and the text for the client."""
+
+Command: TypeAlias = CreateSlot | Init | DestroySlot | Wake
+
+@final
+class Outcome:
+    """What an Assign or Idle led to when more than a reply is to be done."""
+
+    @property
+    def reply(self) -> bytes | None:
+        """The encoded reply to send now; None: the request waits for a Wake of `waiter`."""
+    @property
+    def waiter(self) -> int | None: ...
+    @property
+    def commands(self) -> list[Command]: ...
+
+@final
+class Scaler:
+    """One engine behind the wire format. Thread-safe; every method may be called from any thread.
+
+    Args:
+        policy: policy specification, e.g. ``"fixed:keep_alive=5s"`` (see `policies`).
+        boot_id: 32 random bits that mark this process's instance ids, so that ids of an earlier process are unknown.
+        assign_deadline_ns: longest that a request may wait; a client's earlier deadline counts.
+        start_attempts: starts that may fail while a request is the oldest before it gets an error; at least 1.
+        max_functions: distinct functions (all Meta fields count) before new ones are refused.
+        max_waiting: requests waiting at once, over all functions, before new ones are refused.
+
+    Raises:
+        ConfigError: `policy` does not parse.
+    """
+
+    def __new__(
+        cls,
+        *,
+        policy: str = ...,
+        boot_id: int = ...,
+        assign_deadline_ns: int = ...,
+        start_attempts: int = ...,
+        max_functions: int = ...,
+        max_waiting: int = ...,
+    ) -> Scaler: ...
+    def assign(self, now_ns: int, request: bytes, deadline_ns: int | None = None) -> bytes | Outcome:
+        """Serve an encoded AssignRequest.
+
+        Args:
+            now_ns: the caller's clock.
+            request: serverless.simulator.AssignRequest.
+            deadline_ns: moment (same clock) after which the client no longer waits.
+
+        Returns:
+            The encoded AssignReply when an instance was free (the warm path); otherwise an Outcome.
+
+        Raises:
+            InvalidRequest: not an AssignRequest, or meta_data, its key or its memory is missing.
+            Overloaded: a limit is reached.
+            Draining: `drain` was called.
+        """
+    def idle(self, now_ns: int, request: bytes) -> bytes | Outcome:
+        """Serve an encoded IdleRequest; like `assign`, the common case returns the reply's bytes alone.
+
+        Raises:
+            InvalidRequest: not an IdleRequest, or the assignment is missing.
+            InstanceNotFound: the instance is unknown.
+        """
+    def cancel(self, now_ns: int, waiter: int) -> bool:
+        """Forget a waiting request whose client has gone; False: it was already woken (see `abandon`)."""
+    def abandon(self, now_ns: int, reply: bytes) -> list[Command]:
+        """Take back the instance of an AssignReply that could not be delivered."""
+    def slot_created(self, now_ns: int, slot: int, create_ns: int) -> list[Command]:
+        """Report that CreateSlot succeeded after `create_ns`, also after a report that it failed with `may_exist`."""
+    def instance_ready(self, now_ns: int, slot: int, init_ns: int) -> list[Command]: ...
+    def start_failed(
+        self, now_ns: int, slot: int, stage: Literal["create", "init"], reason: str, may_exist: bool = False
+    ) -> list[Command]:
+        """Report that CreateSlot or Init failed.
+
+        `may_exist` (create only): the call got no answer, so the platform may hold the slot. It stays in the ledger as
+        leaked until `slot_created` (a late answer: it is then destroyed) or another `start_failed` without `may_exist`.
+        """
+    def slot_destroyed(self, now_ns: int, slot: int) -> list[Command]:
+        """Report that DestroySlot succeeded or that the platform no longer knows the slot."""
+    def destroy_failed(self, now_ns: int, slot: int) -> list[Command]:
+        """Report that DestroySlot failed; `tick` issues it again with growing pauses."""
+    def tick(self, now_ns: int) -> list[Command]:
+        """Do what is due: deadlines, retirements, repeated destroys. Call again while `next_wakeup_ns` is past."""
+    def next_wakeup_ns(self) -> int | None:
+        """When `tick` has something to do next; None: nothing is scheduled."""
+    def drain(self, now_ns: int) -> list[Command]:
+        """Refuse new requests, answer waiting ones with an error, retire free instances; busy ones go when they end."""
+    def abandon_busy(self, now_ns: int) -> list[Command]:
+        """After the grace of a drain: destroy busy instances too."""
+    @property
+    def live_slots(self) -> int:
+        """Slots the ledger knows: issued and not confirmed destroyed."""
+    def snapshot(self, now_ns: int, per_function: bool = False) -> dict[str, Any]:
+        """Copy the ledger: see docs/ledger.md for every key. `per_function` adds a list under "functions"."""
+
+@final
+class SimReport:
+    """What a simulation measured. Columns are NumPy arrays; times in ns, memory-time in GB·s."""
+
+    @property
+    def ledger(self) -> dict[str, Any]:
+        """The same keys as `Scaler.snapshot`."""
+    @property
+    def functions(self) -> dict[str, NDArray[Any]]:
+        """One row a function, in the order of the function table."""
+    @property
+    def requests(self) -> dict[str, NDArray[Any]] | None:
+        """Rows a request: `wait_ns` uint64, `outcome` uint8 (0 warm, 1 cold start, 2 hand-off, 3 failed), or None."""
+    @property
+    def wait_quantiles_ns(self) -> dict[str, int]:
+        """`p50`, `p95`, `p99`, `max` over all answered requests (three significant digits)."""
+    @property
+    def peak_instances(self) -> int: ...
+    @property
+    def peak_memory_mb(self) -> int: ...
+    @property
+    def end_ns(self) -> int: ...
+    @property
+    def events(self) -> int: ...
+
+def simulate(
+    *,
+    arrival_ns: NDArray[np.uint64],
+    function: NDArray[np.uint32],
+    duration_ns: NDArray[np.uint64],
+    bad: NDArray[np.bool_],
+    keys: list[str],
+    memory_mb: NDArray[np.uint64],
+    create_ns: NDArray[np.uint64],
+    init_ns: NDArray[np.uint64],
+    policy: str,
+    tail_ns: int,
+    create_failure: float = 0.0,
+    init_failure: float = 0.0,
+    seed: int = 0,
+    per_request: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> SimReport:
+    """Run the engine over a trace in virtual time, without the GIL.
+
+    Args:
+        arrival_ns: shape (n,), ascending.
+        function: shape (n,), index into the function table.
+        duration_ns: shape (n,), execution time.
+        bad: shape (n,), the request ends with `need_destroy`.
+        keys: function table: keys; `memory_mb`, `create_ns`, `init_ns` have the same length.
+        policy: as for `Scaler`.
+        tail_ns: the run ends this long after the last arrival.
+        create_failure: probability that a CreateSlot fails (after its full duration).
+        init_failure: probability that an Init fails.
+        seed: of the failure model's generator.
+        per_request: keep the per-request columns.
+        progress: called about every 100 ms of run time with the number of requests played; an exception it raises
+            ends the run.
+
+    Raises:
+        ConfigError: the policy does not parse.
+        ValueError: columns disagree in length, are unsorted, or index past the function table; the text names the row.
+    """
+
+def clairvoyant(
+    *,
+    arrival_ns: NDArray[np.uint64],
+    function: NDArray[np.uint32],
+    duration_ns: NDArray[np.uint64],
+    bad: NDArray[np.bool_],
+    memory_mb: NDArray[np.uint64],
+    create_ns: NDArray[np.uint64],
+    init_ns: NDArray[np.uint64],
+) -> dict[str, Any]:
+    """Return the least memory-time with which nobody waits, the future known.
+
+    Returns:
+        `slot_gb_s` float, `busy_gb_s` float, `functions`: NDArray[float64] of `slot_gb_s` a function.
+    """
+
+def policies() -> list[dict[str, Any]]:
+    """List the policies: `name`, `summary`, `source`, `parameters` (list of `name`, `default`, `unit`, `summary`)."""

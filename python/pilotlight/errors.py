@@ -1,0 +1,40 @@
+"""Every error Pilotlight raises, in one tree under `PilotlightError`.
+
+The engine's own come from the compiled core; the rest belong to the Python layers. User-facing texts say what happened,
+with which input, and what to do.
+"""
+
+from pilotlight._core import (
+    ConfigError,
+    Draining,
+    InstanceNotFound,
+    InvalidRequest,
+    Overloaded,
+    PilotlightError,
+    SlotNotFound,
+)
+
+
+class TraceError(PilotlightError, ValueError):
+    """A trace file is missing, unreadable or malformed; the text names the file, the line, the field and the remedy."""
+
+
+class PlatformError(PilotlightError):
+    """A platform call failed for good; `may_exist` says whether the platform may have carried it out all the same."""
+
+    def __init__(self, message: str, *, may_exist: bool = False) -> None:
+        super().__init__(message)
+        self.may_exist = may_exist
+
+
+__all__ = [
+    "ConfigError",
+    "Draining",
+    "InstanceNotFound",
+    "InvalidRequest",
+    "Overloaded",
+    "PilotlightError",
+    "PlatformError",
+    "SlotNotFound",
+    "TraceError",
+]

@@ -1,0 +1,75 @@
+//! `SimReport`: a simulation's report as dicts and NumPy columns.
+
+use numpy::IntoPyArray;
+use pilotlight_core::{Account, Counter, Totals, WaitCause};
+use pilotlight_sim::{Report, RequestColumns, Waits};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::ledger;
+
+/// What a simulation measured. Columns are NumPy arrays; times in ns, memory-time in GB·s.
+#[pyclass(frozen, get_all, module = "pilotlight._core")]
+pub(crate) struct SimReport {
+    /// The same keys as `Scaler.snapshot`.
+    ledger: Py<PyDict>,
+    /// One row a function, in the order of the function table.
+    functions: Py<PyDict>,
+    /// One row a request when asked for: `wait_ns` uint64, `outcome` uint8 (0 warm, 1 cold start, 2 hand-off, 3 failed).
+    requests: Option<Py<PyDict>>,
+    /// `p50`, `p95`, `p99`, `max` over all answered requests (three significant digits).
+    wait_quantiles_ns: Py<PyDict>,
+    peak_instances: u64,
+    peak_memory_mb: u64,
+    end_ns: u64,
+    events: u64,
+}
+
+impl SimReport {
+    pub(crate) fn new(py: Python<'_>, report: Report) -> PyResult<Self> {
+        let live = &report.snapshot.live;
+        Ok(Self {
+            // No Idle of a simulation is of an unknown instance.
+            ledger: ledger::whole(py, &report.snapshot, 0)?.unbind(),
+            functions: function_columns(py, &report.functions)?.unbind(),
+            requests: report.requests.map(|columns| request_columns(py, columns)).transpose()?,
+            wait_quantiles_ns: quantiles(py, &report.waits)?.unbind(),
+            peak_instances: live.peak_slots,
+            peak_memory_mb: live.peak_memory_mb,
+            end_ns: report.end_ns,
+            events: report.events,
+        })
+    }
+}
+
+fn function_columns<'py>(py: Python<'py>, functions: &[Totals]) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    let counts = |value: &dyn Fn(&Totals) -> u64| functions.iter().map(value).collect::<Vec<_>>().into_pyarray(py);
+    let amounts = |value: &dyn Fn(&Totals) -> f64| functions.iter().map(value).collect::<Vec<_>>().into_pyarray(py);
+    dict.set_item("assigns", counts(&Totals::assigns))?;
+    for counter in [Counter::WarmStarts, Counter::ColdStarts, Counter::Handoffs] {
+        dict.set_item(counter.as_str(), counts(&|totals| totals.count(counter)))?;
+    }
+    dict.set_item("failed", counts(&Totals::failed))?;
+    dict.set_item("wait_s", amounts(&|totals| WaitCause::ALL.iter().map(|&cause| totals.wait_s(cause)).sum()))?;
+    for account in Account::ALL {
+        dict.set_item(format!("{}_gb_s", account.as_str()), amounts(&|totals| totals.gb_s(account)))?;
+    }
+    Ok(dict)
+}
+
+fn request_columns(py: Python<'_>, columns: RequestColumns) -> PyResult<Py<PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("wait_ns", columns.wait_ns.into_pyarray(py))?;
+    dict.set_item("outcome", columns.outcome.into_pyarray(py))?;
+    Ok(dict.unbind())
+}
+
+fn quantiles<'py>(py: Python<'py>, waits: &Waits) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (name, share) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
+        dict.set_item(name, waits.quantile_ns(share))?;
+    }
+    dict.set_item("max", waits.max_ns())?;
+    Ok(dict)
+}
