@@ -1,0 +1,131 @@
+"""Tables for the terminal: policies side by side, the functions that cost most, the policies there are.
+
+Made for 100 columns; piped into a file or another command the columns stay aligned at that width. Takes results,
+decides nothing.
+"""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from pilotlight.simulation.frames import HELD_STATES, function_frame
+from pilotlight.simulation.runner import CLAIRVOYANT
+from pilotlight.simulation.score import SUCCESS_FLOOR
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pilotlight.simulation.runner import PolicyResult, Simulation
+
+WIDTH = 100
+GAP = (0, 1, 0, 0)
+POLICY_WIDTH = 24
+DEAREST = 10
+"""How many functions a policy's table shows."""
+
+LEGEND = (
+    "resource: 50 · executing / all GB·s of slots;  cold: 50 · executing / (executing + waiting) s.",
+    f"to bound: points below {CLAIRVOYANT}, which knows the future, makes nobody wait and holds least.",
+)
+
+
+def open_console(stream: IO[str]) -> Console:
+    """Write tables to a stream: as wide as its terminal, otherwise `WIDTH` wide and without colours."""
+    width = None if stream.isatty() else WIDTH
+    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
+
+
+def print_comparison(console: Console, simulation: Simulation) -> None:
+    """Print the policies side by side, the clairvoyant last, and what the figures mean."""
+    heads = [
+        "score",
+        "resource\nof 50",
+        "cold\nof 50",
+        "to bound\npoints",
+        "cold\nstarts",
+        "waiting\ns",
+        "p99 wait\nms",
+    ]
+    table = _table("policy", [*heads, "slots\nGB·s"])
+    for result in simulation.results:
+        table.add_row(*_comparison_cells(result))
+    bound = simulation.bound
+    table.add_section()
+    points = (f"{bound.score:.2f}", f"{bound.resource:.2f}", f"{bound.cold:.2f}", "0.00")
+    table.add_row(CLAIRVOYANT, *points, "-", "0.0", "0", f"{bound.slot_gb_s:,.0f}")
+    console.print(table)
+    for line in LEGEND:
+        console.print(line)
+    for result in simulation.results:
+        if result.failed:
+            console.print(f"{result.policy}: {result.failed:,} of {len(simulation.trace):,} requests failed;")
+            console.print(f"  a run of which {1 - SUCCESS_FLOOR:.2%} or more fail scores 0.")
+
+
+def print_functions(console: Console, simulation: Simulation) -> None:
+    """Print, for each policy, the functions that cost it most points."""
+    for result in simulation.results:
+        frame = function_frame(simulation, result)
+        heads = ["MB", "cold start\nms", "requests", "cold\nstarts", "waiting\ns", "unused\nGB·s", "lost\npoints"]
+        table = _table(f"{_folded(result.policy)}\nfunction", heads)
+        for row in frame.head(DEAREST).iter_rows(named=True):
+            unused_gb_s = sum(row[f"{state}_gb_s"] for state in HELD_STATES)
+            table.add_row(
+                row["key"],
+                f"{row['memory_mb']:,}",
+                f"{row['cold_start_ms']:,.0f}",
+                f"{row['requests']:,}",
+                f"{row['cold_starts']:,}",
+                f"{row['wait_s']:,.1f}",
+                f"{unused_gb_s:,.1f}",
+                f"{row['lost_points']:.3f}",
+            )
+        console.print()
+        console.print(table)
+        console.print(f"{min(DEAREST, len(frame))} of {len(frame)} functions; all of them with --json or --csv.")
+
+
+def print_policies(console: Console, policies: Sequence[dict[str, Any]]) -> None:
+    """Print the policies with their parameters and defaults."""
+    table = Table(box=box.SIMPLE_HEAD, padding=GAP, pad_edge=False, show_edge=False)
+    table.add_column("policy", no_wrap=True)
+    table.add_column("parameter=default", no_wrap=True)
+    table.add_column("what it does", overflow="fold")
+    for policy in policies:
+        table.add_row(policy["name"], "", policy["summary"])
+        for parameter in policy["parameters"]:
+            table.add_row("", f"{parameter['name']}={parameter['default']}", parameter["summary"])
+        table.add_section()
+    console.print(table)
+
+
+def _comparison_cells(result: PolicyResult) -> list[str]:
+    return [
+        _folded(result.policy),
+        f"{result.contest.score:.2f}",
+        f"{result.contest.resource:.2f}",
+        f"{result.contest.cold:.2f}",
+        f"{result.distance.score:.2f}",
+        f"{result.ledger['cold_starts']:,}",
+        f"{result.wait_s:,.1f}",
+        f"{result.wait_ms['p99']:,.0f}",
+        f"{result.slot_gb_s:,.0f}",
+    ]
+
+
+def _folded(policy: str) -> str:
+    """Put the parameters of a long policy on lines of their own, rather than cut a word."""
+    return policy if len(policy) <= POLICY_WIDTH else policy.replace(",", ",\n  ")
+
+
+def _table(first: str, numbers: Sequence[str]) -> Table:
+    """Make a table of a text column that folds and number columns that never do."""
+    table = Table(box=box.SIMPLE_HEAD, padding=GAP, pad_edge=False, show_edge=False)
+    table.add_column(first, overflow="fold")
+    for head in numbers:
+        table.add_column(head, justify="right", no_wrap=True)
+    return table

@@ -1,0 +1,253 @@
+"""Plays a trace against policies in virtual time, and says what each is worth and how far from the best it stays.
+
+One pass of the compiled engine a policy, one of the clairvoyant bound a trace. Every figure is a view of the engine's
+ledger and is the same on every run (`run_s` apart). Called by the command line and by notebooks.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pilotlight import _core
+from pilotlight.errors import ConfigError
+from pilotlight.simulation.score import HALF, ContestScore, ContestStatistics, contest_score
+from pilotlight.traces.trace import NS_PER_MS, NS_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from pilotlight.traces.trace import Trace
+
+OUTCOMES = ("warm_start", "cold_start", "handoff", "failed")
+"""Names of the per-request outcomes, in the order of their codes."""
+
+FAILED = OUTCOMES.index("failed")
+CLAIRVOYANT = "clairvoyant"
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationSettings:
+    """The platform that is simulated, the same for every policy.
+
+    Attributes:
+        create_ms: how long CreateSlot takes; Init takes what the trace says of each function.
+        tail_s: the run goes on this long after the last arrival, and slots kept until then cost until then.
+        create_failure: probability that a CreateSlot fails, 0 to 1.
+        init_failure: probability that an Init fails, 0 to 1.
+        seed: of the failures.
+
+    Raises:
+        ConfigError: a value is out of range; the text names it.
+    """
+
+    create_ms: float = 105.0
+    tail_s: float = 300.0
+    create_failure: float = 0.0
+    init_failure: float = 0.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value, high in (
+            ("create_ms", self.create_ms, 1e9),
+            ("tail_s", self.tail_s, 1e9),
+            ("create_failure", self.create_failure, 1.0),
+            ("init_failure", self.init_failure, 1.0),
+            ("seed", self.seed, 2**64 - 1),
+        ):
+            if not 0 <= value <= high:
+                raise ConfigError(f"{name} is {value}; it must be from 0 to {high:g}")
+
+
+class Bound(NamedTuple):
+    """What the clairvoyant reaches: the future known, nobody waits, memory held for as little as that allows."""
+
+    score: float
+    resource: float
+    cold: float
+    slot_gb_s: float
+
+
+class Distance(NamedTuple):
+    """How far a policy stays from the bound.
+
+    Attributes:
+        score: points the policy scores less; negative if letting requests wait paid.
+        gb_s: GB·s the policy's slots took more; negative likewise.
+    """
+
+    score: float
+    gb_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PolicyResult:
+    """What one policy made of the trace. docs/simulate.md explains every figure.
+
+    `functions` and `requests` are the engine's columns: one row a function of the table, one row a request.
+    """
+
+    policy: str
+    contest: ContestScore
+    statistics: ContestStatistics
+    ledger: dict[str, Any]
+    failed: int
+    wait_s: float
+    wait_ms: dict[str, float]
+    slot_gb_s: float
+    peak_instances: int
+    peak_memory_mb: int
+    bound: Bound
+    distance: Distance
+    run_s: float
+    events: int
+    functions: dict[str, NDArray[Any]]
+    requests: dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Simulation:
+    """The results, in the order of the policies, beside the bound.
+
+    Attributes:
+        trace: what was played.
+        settings: on which platform.
+        results: one for each policy.
+        bound: of the whole trace.
+        bound_gb_s: float64, the bound's `slot_gb_s` of each function.
+    """
+
+    trace: Trace
+    settings: SimulationSettings
+    results: list[PolicyResult]
+    bound: Bound
+    bound_gb_s: NDArray[np.float64]
+
+
+def check_policies(policies: Sequence[str]) -> None:
+    """Parse the specifications, so that a slip in the last one does not cost the runs of the others.
+
+    Raises:
+        ConfigError: one does not parse; the text names it.
+    """
+    for policy in policies:
+        _core.Scaler(policy=policy)
+
+
+def run_policies(
+    trace: Trace,
+    policies: Sequence[str],
+    settings: SimulationSettings | None = None,
+    progress: Callable[[str, int], None] | None = None,
+) -> Simulation:
+    """Simulate each policy over the trace, and the clairvoyant bound.
+
+    Args:
+        trace: the workload.
+        policies: policy specifications, such as ``"fixed:keep_alive=5s"``.
+        settings: the platform; None takes the defaults.
+        progress: called with the policy and the number of requests played, now and then and at the end of each policy.
+
+    Raises:
+        ConfigError: a policy does not parse.
+    """
+    settings = SimulationSettings() if settings is None else settings
+    check_policies(policies)
+    columns = _columns(trace, settings)
+    best = _core.clairvoyant(**columns)
+    bound = _bound(trace, float(best["slot_gb_s"]))
+    results = [
+        _run(policy, trace=trace, settings=settings, columns=columns, bound=bound, progress=progress)
+        for policy in policies
+    ]
+    return Simulation(trace, settings, results, bound, best["functions"])
+
+
+def _columns(trace: Trace, settings: SimulationSettings) -> dict[str, Any]:
+    """Lay the trace out as the simulator and the bound both want it."""
+    return {
+        "arrival_ns": trace.arrival_ns,
+        "function": trace.function,
+        "duration_ns": trace.duration_ns,
+        "bad": trace.bad,
+        "memory_mb": trace.functions.memory_mb,
+        "create_ns": np.full(len(trace.functions), round(settings.create_ms * NS_PER_MS), dtype=np.uint64),
+        "init_ns": trace.functions.init_ns,
+    }
+
+
+def _bound(trace: Trace, slot_gb_s: float) -> Bound:
+    """Score the clairvoyant; with nobody waiting its cold term is full."""
+    statistics = ContestStatistics.truncated(
+        execution_s=trace.execution_s, execution_gb_s=trace.execution_gb_s, schedule_s=0, slot_gb_s=slot_gb_s
+    )
+    resource = contest_score(**statistics._asdict()).resource
+    return Bound(score=resource + HALF, resource=resource, cold=HALF, slot_gb_s=slot_gb_s)
+
+
+def _run(
+    policy: str,
+    *,
+    trace: Trace,
+    settings: SimulationSettings,
+    columns: dict[str, Any],
+    bound: Bound,
+    progress: Callable[[str, int], None] | None,
+) -> PolicyResult:
+    """Simulate one policy."""
+    started = time.perf_counter()
+    report = _core.simulate(
+        **columns,
+        keys=list(trace.functions.keys),
+        policy=policy,
+        tail_ns=round(settings.tail_s * NS_PER_S),
+        create_failure=settings.create_failure,
+        init_failure=settings.init_failure,
+        seed=settings.seed,
+        per_request=True,
+        # Python handles Ctrl-C only where Python code runs, so there is a callback even if nobody watches.
+        progress=(lambda _played: None) if progress is None else (lambda played: progress(policy, played)),
+    )
+    run_s = time.perf_counter() - started
+    if progress is not None:
+        progress(policy, len(trace))
+    requests = report.requests
+    if requests is None:
+        raise RuntimeError("the simulator kept no per-request columns though it was asked to")
+    ledger = report.ledger
+    answered = requests["outcome"] != FAILED
+    # What still executes when the run ends has executed until then, as the ledger's busy time has it.
+    left_ns = np.uint64(report.end_ns) - trace.arrival_ns - requests["wait_ns"]
+    executed_ns = np.minimum(trace.duration_ns, left_ns)[answered]
+    wait_s = int(requests["wait_ns"].sum()) / NS_PER_S
+    slot_gb_s = float(sum(ledger["gb_s"].values()))
+    statistics = ContestStatistics.truncated(
+        execution_s=int(executed_ns.sum()) / NS_PER_S,
+        execution_gb_s=ledger["gb_s"]["busy"],
+        schedule_s=wait_s,
+        slot_gb_s=slot_gb_s,
+    )
+    contest = contest_score(**statistics._asdict(), success_rate=float(answered.mean()))
+    return PolicyResult(
+        policy=policy,
+        contest=contest,
+        statistics=statistics,
+        ledger=ledger,
+        failed=len(trace) - int(answered.sum()),
+        wait_s=wait_s,
+        wait_ms={name: value / NS_PER_MS for name, value in report.wait_quantiles_ns.items()},
+        slot_gb_s=slot_gb_s,
+        peak_instances=report.peak_instances,
+        peak_memory_mb=report.peak_memory_mb,
+        bound=bound,
+        distance=Distance(score=bound.score - contest.score, gb_s=slot_gb_s - bound.slot_gb_s),
+        run_s=run_s,
+        events=report.events,
+        functions=report.functions,
+        requests=requests,
+    )
