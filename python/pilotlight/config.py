@@ -1,0 +1,324 @@
+"""Every setting of `pilotlight serve`: its default, range, unit and meaning, in one model.
+
+The command's flags, the environment's names, the TOML keys and docs/configuration.md are all made from `ServeConfig`,
+so nothing is written twice. Strongest source first: flags, environment `PILOTLIGHT_*`, the TOML file of `--config`,
+defaults.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from pilotlight.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
+
+ENV_PREFIX = "PILOTLIGHT_"
+
+_UNIT_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h)")
+_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:\s/]+):(?P<port>\d{1,5})")
+_MAX_PORT = 65535
+
+
+def parse_duration(value: object) -> float:
+    """Read a duration such as ``"5s"``, ``"250ms"`` or ``"2m"``.
+
+    Args:
+        value: the text; only 0 needs no unit.
+
+    Returns:
+        Seconds.
+
+    Raises:
+        ValueError: not a duration.
+    """
+    text = str(value).strip()
+    if text == "0":
+        return 0.0
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError("not a duration; write a number and its unit (us, ms, s, m, h), for example 5s or 250ms")
+    return float(match[1]) * _UNIT_SECONDS[match[2]]
+
+
+def format_duration(seconds: float) -> str:
+    """Write seconds the way `parse_duration` reads them, in the largest unit that keeps the number whole."""
+    for unit in ("h", "m", "s", "ms", "us"):
+        number = seconds / _UNIT_SECONDS[unit]
+        if number >= 1 and math.isclose(number, round(number)):
+            return f"{round(number)}{unit}"
+    return "0s" if seconds == 0 else f"{seconds:g}s"
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Split ``host:port``; an IPv6 host loses its brackets.
+
+    Raises:
+        ValueError: not an address.
+    """
+    match = _ADDRESS.fullmatch(address)
+    if match is None or int(match["port"]) > _MAX_PORT:
+        raise ValueError("not an address; write host:port, for example 127.0.0.1:9001 or [::1]:9001")
+    return match["host"].strip("[]"), int(match["port"])
+
+
+def _checked_address(address: str) -> str:
+    split_address(address)
+    return address
+
+
+def _checked_address_or_off(address: str) -> str:
+    return address and _checked_address(address)
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+"""Seconds, written with a unit."""
+
+Address = Annotated[str, AfterValidator(_checked_address)]
+"""``host:port``."""
+
+OptionalAddress = Annotated[str, AfterValidator(_checked_address_or_off)]
+"""``host:port``; empty turns the thing off."""
+
+
+class ServeConfig(BaseSettings):
+    """The settings of `pilotlight serve`; durations are seconds once read."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, validate_default=False)
+
+    address: Address = Field("0.0.0.0:9001", description="Where the scaler listens; port 0 lets the system choose one.")
+    platform: Literal["grpc", "sim"] = Field(
+        "grpc",
+        description=(
+            "Where slots come from: `grpc` calls the platform service at `platform_address`; `sim` sleeps in this "
+            "process."
+        ),
+    )
+    platform_address: Address = Field(
+        "127.0.0.1:50051", description="The platform service that `platform = grpc` calls."
+    )
+    platform_create_timeout: Duration = Field(
+        5.0,
+        gt=0,
+        le=600,
+        description=(
+            "How long CreateSlot may take, with its retries, before the start counts as failed. A call without an "
+            "answer is awaited ten times as long, so that a slot created late is destroyed, not lost."
+        ),
+    )
+    platform_init_timeout: Duration = Field(
+        300.0,
+        gt=0,
+        le=3600,
+        description="How long Init may take, with its retries; at least the slowest function's start.",
+    )
+    platform_destroy_timeout: Duration = Field(
+        5.0,
+        gt=0,
+        le=600,
+        description="How long DestroySlot may take, with its retries, before it is issued again later.",
+    )
+    platform_retries: int = Field(
+        3,
+        ge=0,
+        le=20,
+        description="How often a platform call that was certainly refused (throttled, unavailable) is repeated.",
+    )
+    platform_concurrency: int = Field(
+        4096,
+        ge=1,
+        le=1_000_000,
+        description="Platform calls in flight at once; an Init counts as long as the function's start takes.",
+    )
+    platform_keepalive: Duration = Field(
+        0.0,
+        ge=0,
+        le=7200,
+        description=(
+            "Pause between HTTP/2 pings to the platform; 0 sends none. Many servers close connections that ping more "
+            "often than every five minutes."
+        ),
+    )
+    sim_create_time: Duration = Field(0.105, ge=0, le=600, description="`sim`: how long CreateSlot takes.")
+    sim_init_time: Duration = Field(0.1, ge=0, le=3600, description="`sim`: how long Init takes.")
+    sim_create_failure: float = Field(0.0, ge=0, le=1, description="`sim`: share of CreateSlot calls that fail.")
+    sim_init_failure: float = Field(0.0, ge=0, le=1, description="`sim`: share of Init calls that fail.")
+    sim_seed: int = Field(0, ge=0, description="`sim`: seed of the failures.")
+    policy: str = Field(
+        "break_even",
+        min_length=1,
+        description="What to keep, start ahead and retire; `pilotlight policies` lists the choices.",
+    )
+    assign_deadline: Duration = Field(
+        600.0,
+        gt=0,
+        le=86400,
+        description="Longest that a request may wait for an instance; a client's earlier deadline counts.",
+    )
+    start_attempts: int = Field(
+        3,
+        ge=1,
+        le=100,
+        description="Starts that may fail while a request is the oldest one waiting before it gets an error.",
+    )
+    max_functions: int = Field(
+        100_000, ge=1, le=10_000_000, description="Distinct functions before requests for new ones are refused."
+    )
+    max_waiting: int = Field(
+        100_000,
+        ge=1,
+        le=10_000_000,
+        description="Requests waiting at once, over all functions, before new ones are refused.",
+    )
+    drain_timeout: Duration = Field(
+        20.0,
+        ge=0,
+        le=3600,
+        description="After SIGTERM or SIGINT: how long running requests may take to end before their slots go.",
+    )
+    drain_leave_slots: bool = Field(
+        False,
+        description=(
+            "Leave every slot on the platform at shutdown instead of destroying it; the log says how many were left."
+        ),
+    )
+    grpc_keepalive: Duration = Field(
+        60.0,
+        ge=0,
+        le=7200,
+        description="Pause between HTTP/2 pings to silent clients, which finds dead ones; 0 sends none.",
+    )
+    metrics_address: OptionalAddress = Field(
+        "127.0.0.1:9464",
+        description="Where Prometheus scrapes `/metrics`; empty serves none; port 0 lets the system choose one.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least level that is logged."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="`text` for people, `json` for one object a line.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values from the constructor alone: `load` merges the sources itself, to name the right one in errors."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+def load(flags: Mapping[str, object] | None = None, config_file: Path | None = None) -> ServeConfig:
+    """Merge flags, environment, file and defaults into one configuration.
+
+    Args:
+        flags: field name → value as given on the command line.
+        config_file: a TOML file of `ServeConfig`'s keys.
+
+    Raises:
+        ConfigError: a file that cannot be read, an unknown key, or a value that does not fit; the text names the
+            source.
+    """
+    origins: dict[str, str] = {}
+    merged: dict[str, object] = {}
+    sources: list[tuple[str, Mapping[str, object]]] = [
+        (f"{config_file}: ", _file_values(config_file)),
+        ("environment ", EnvSettingsSource(ServeConfig)()),
+        ("flag ", flags or {}),
+    ]
+    for origin, values in sources:
+        for name, value in values.items():
+            merged[name] = value
+            origins[name] = origin
+    try:
+        return ServeConfig(**merged)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(detail, merged, origins) for detail in error.errors())) from None
+
+
+def _file_values(path: Path | None) -> dict[str, object]:
+    if path is None:
+        return {}
+    try:
+        path.open("rb").close()
+        return TomlConfigSettingsSource(ServeConfig, toml_file=path)()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration file: {error.strerror}") from None
+    except ValueError as error:  # tomllib's and tomli's own errors, and bytes that are not UTF-8
+        raise ConfigError(f"{path}: not a TOML file: {error}") from None
+
+
+def _explain(detail: ErrorDetails, given: Mapping[str, object], origins: Mapping[str, str]) -> str:
+    """Say one validation error the way the user wrote the setting."""
+    name = str(detail["loc"][0])
+    origin = origins[name]
+    written = {"flag ": flag_name(name), "environment ": f"{ENV_PREFIX}{name.upper()}"}.get(origin, name)
+    if detail["type"] == "extra_forbidden":
+        return f"{origin}{written}: unknown key; docs/configuration.md lists every setting"
+    reason = detail["msg"].removeprefix("Value error, ")
+    return f"{origin}{written} = {given[name]!r}: {reason[:1].lower()}{reason[1:]} ({allowed(name)})"
+
+
+def flag_name(name: str) -> str:
+    """Return a field's command-line flag."""
+    return "--" + name.replace("_", "-")
+
+
+def choices(field: FieldInfo) -> tuple[str, ...]:
+    """Return the words a field is limited to; empty when it is not."""
+    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+
+
+def default_text(field: FieldInfo) -> str:
+    """Write a field's default as a user would."""
+    if _is_duration(field):
+        return format_duration(field.default)
+    return str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+
+
+def allowed(name: str) -> str:
+    """Say what values a field takes, with its unit and range."""
+    field = ServeConfig.model_fields[name]
+    if choices(field):
+        return "one of " + ", ".join(choices(field))
+    if field.annotation is bool:
+        return "true or false"
+    if field.annotation is str:
+        if _checked_address_or_off in _validators(field):
+            return "host:port, or empty"
+        return "host:port" if _checked_address in _validators(field) else "text"
+    write: Any = format_duration if _is_duration(field) else str
+    bounds = {
+        side: getattr(rule, side) for rule in field.metadata for side in ("gt", "ge", "le") if hasattr(rule, side)
+    }
+    kind = "duration" if _is_duration(field) else "integer" if field.annotation is int else "number"
+    least = f"above {write(bounds['gt'])}" if "gt" in bounds else f"{write(bounds['ge'])} or more"
+    return f"{kind}, {least}" + (f", at most {write(bounds['le'])}" if "le" in bounds else "")
+
+
+def _validators(field: FieldInfo) -> list[object]:
+    return [getattr(rule, "func", None) for rule in field.metadata]
+
+
+def _is_duration(field: FieldInfo) -> bool:
+    return parse_duration in _validators(field)

@@ -1,0 +1,1 @@
+"""Where slots come from: the `Platform` protocol and its implementations, one file each."""

@@ -1,0 +1,84 @@
+"""The `Platform` protocol: what a host of the engine needs to carry out CreateSlot, Init and DestroySlot.
+
+An implementation bounds every call in time, repeats what was certainly refused, and raises `PlatformError` for good. It
+never loses a slot: a CreateSlot whose outcome is unknown raises `CreateUnansweredError`, which still leads to the late
+answer. Called on one event loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from pilotlight.errors import PlatformError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """What a platform must know of a function to start an instance of it."""
+
+    key: str
+    runtime: str
+    timeout_s: int
+    memory_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedSlot:
+    """A slot that exists: the platform's name for it, and how long its creation took as seen from here."""
+
+    platform_id: str
+    create_ns: int
+
+
+class CreateUnansweredError(PlatformError):
+    """CreateSlot got no answer in time, so the platform may hold the slot.
+
+    Args:
+        message: what happened.
+        late_answer: waits, for a bounded time, for the answer; raises `PlatformError` when the slot is written off.
+    """
+
+    def __init__(self, message: str, late_answer: Callable[[], Awaitable[CreatedSlot]]) -> None:
+        super().__init__(message, may_exist=True)
+        self.late_answer = late_answer
+
+
+class Platform(Protocol):
+    """A provider of slots."""
+
+    async def create_slot(self, slot: int, memory_mb: int) -> CreatedSlot:
+        """Create a slot.
+
+        Args:
+            slot: the engine's name for it, for the platform's records.
+            memory_mb: its memory.
+
+        Raises:
+            CreateUnansweredError: the slot may exist.
+            PlatformError: the slot certainly does not exist.
+        """
+        ...
+
+    async def init(self, platform_id: str, instance_id: str, function: Function) -> int:
+        """Make the slot an instance of the function and return how long that took, in ns.
+
+        Raises:
+            PlatformError: it failed; the slot exists all the same and has to be destroyed.
+        """
+        ...
+
+    async def destroy(self, platform_id: str, reason: str) -> None:
+        """Give a slot back; one that the platform does not know counts as given back.
+
+        Raises:
+            PlatformError: it failed; the slot may still exist.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; calls in flight end."""
+        ...

@@ -1,0 +1,1 @@
+"""`pilotlight serve`: the scaler behind gRPC."""

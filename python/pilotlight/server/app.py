@@ -1,0 +1,217 @@
+"""The life of `pilotlight serve`: bind, serve, drain, exit.
+
+Drain, in this order, each step bounded in time: health turns NOT_SERVING; new requests are refused and waiting ones
+answered; running ones may end within `drain_timeout`; what is left is destroyed, or left on the platform when asked
+for. A second signal skips the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry
+
+from pilotlight import __version__
+from pilotlight._core import Scaler
+from pilotlight.errors import ConfigError
+from pilotlight.platform.grpc import GrpcPlatform
+from pilotlight.platform.sim import SimPlatform
+from pilotlight.server.handlers import Handlers
+from pilotlight.server.host import Host
+from pilotlight.server.metrics import LedgerCollector, MetricsServer, PlatformMetrics
+from pilotlight.wire import simulator_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pilotlight.config import ServeConfig
+    from pilotlight.platform.base import Platform
+
+SERVICE = simulator_pb2.DESCRIPTOR.services_by_name["Scaler"].full_name
+
+_LARGEST_REQUEST = 1 << 20
+_STOP_GRACE_S = 0.5
+_POLL_S = 0.01
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class App:
+    """One scaler with its platform, its gRPC server and its metrics; build it on the event loop that runs it.
+
+    Args:
+        config: the settings.
+        platform: takes the place of the one the settings name.
+
+    Raises:
+        ConfigError: the policy or a limit is refused by the engine.
+    """
+
+    def __init__(self, config: ServeConfig, platform: Platform | None = None) -> None:
+        self.config = config
+        self.scaler = Scaler(
+            policy=config.policy,
+            boot_id=secrets.randbits(32),
+            assign_deadline_ns=int(config.assign_deadline * 1e9),
+            start_attempts=config.start_attempts,
+            max_functions=config.max_functions,
+            max_waiting=config.max_waiting,
+        )
+        self.platform = platform or make_platform(config)
+        self._registry = CollectorRegistry()
+        self._registry.register(LedgerCollector(self.scaler))
+        self.host = Host(self.scaler, self.platform, PlatformMetrics(self._registry))
+        self._health = health.aio.HealthServicer()
+        self._server = grpc.aio.server(options=_server_options(config))
+        self._metrics: MetricsServer | None = None
+        self.address = ""
+        """``host:port`` with the port that was bound, once started."""
+
+    @property
+    def metrics_address(self) -> str:
+        """``host:port`` of the metrics; empty when there are none."""
+        return self._metrics.address if self._metrics else ""
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigError: an address cannot be bound.
+        """
+        config = self.config
+        self._server.add_registered_method_handlers(SERVICE, Handlers(self.scaler, self.host).methods())
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        try:
+            port = self._server.add_insecure_port(config.address)
+        except RuntimeError:
+            raise ConfigError(
+                f"address = {config.address!r}: cannot listen; is the host this machine's, and the port free?"
+            ) from None
+        self.address = f"{config.address.rpartition(':')[0]}:{port}"
+        if config.metrics_address:
+            self._metrics = MetricsServer(config.metrics_address, self._registry)
+        self.host.start()
+        await self._health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+        await self._server.start()
+        _log.info(
+            "listening",
+            address=self.address,
+            metrics=self.metrics_address or "off",
+            platform="sim" if config.platform == "sim" else config.platform_address,
+            policy=config.policy,
+            version=__version__,
+        )
+
+    async def drain(self) -> int:
+        """Answer everybody, give every slot back, and return how many are left on the platform."""
+        config = self.config
+        await self._health.enter_graceful_shutdown()
+        self.host.leave_slots = config.drain_leave_slots
+        self.host.execute(self.scaler.drain(time.monotonic_ns()))
+        if not await _until(lambda: self._unfinished == 0, config.drain_timeout):
+            _log.warning("requests or starts go on after drain_timeout", unfinished=self._unfinished)
+        if not config.drain_leave_slots:
+            self.host.execute(self.scaler.abandon_busy(time.monotonic_ns()))
+            await _until(lambda: self.scaler.live_slots == 0, config.platform_destroy_timeout + _STOP_GRACE_S)
+        return self.scaler.live_slots
+
+    async def close(self) -> None:
+        """Stop listening and let go of everything; calls still open are ended."""
+        await self._server.stop(_STOP_GRACE_S)
+        await self.host.close()
+        await self.platform.close()
+        if self._metrics:
+            self._metrics.close()
+
+    @property
+    def _unfinished(self) -> int:
+        """Instances that serve a request, and slots that cannot be destroyed because their start has not ended."""
+        slots = self.scaler.snapshot(time.monotonic_ns())["slots"]
+        return int(slots["busy"] + slots["starting"])
+
+
+def make_platform(config: ServeConfig) -> Platform:
+    """Build the platform the settings name."""
+    if config.platform == "sim":
+        return SimPlatform(
+            create_time=config.sim_create_time,
+            init_time=config.sim_init_time,
+            create_failure=config.sim_create_failure,
+            init_failure=config.sim_init_failure,
+            seed=config.sim_seed,
+        )
+    return GrpcPlatform(
+        config.platform_address,
+        create_timeout=config.platform_create_timeout,
+        init_timeout=config.platform_init_timeout,
+        destroy_timeout=config.platform_destroy_timeout,
+        retries=config.platform_retries,
+        concurrency=config.platform_concurrency,
+        keepalive=config.platform_keepalive,
+    )
+
+
+async def serve(config: ServeConfig) -> int:
+    """Serve until a signal comes and return the exit status: 0 after a drain, 1 when a second signal cut it short."""
+    app = App(config)
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signals.put_nowait, number)
+    try:
+        await app.start()
+        _log.info("draining", signal=(await signals.get()).name)
+        drain, again = asyncio.ensure_future(app.drain()), asyncio.ensure_future(signals.get())
+        await asyncio.wait({drain, again}, return_when=asyncio.FIRST_COMPLETED)
+        if not drain.done():
+            drain.cancel()
+            _log.warning("stopped by a second signal", slots_left=app.scaler.live_slots)
+            return 1
+        again.cancel()
+        left = drain.result()
+        (_log.warning if left and not config.drain_leave_slots else _log.info)("drained", slots_left=left)
+        return 0
+    finally:
+        await app.close()
+
+
+def run(config: ServeConfig) -> int:
+    """Run `serve` on the fastest event loop there is."""
+    if sys.platform == "win32":
+        return asyncio.run(serve(config))
+    import uvloop  # noqa: PLC0415 - not made for Windows
+
+    return uvloop.run(serve(config))
+
+
+def _server_options(config: ServeConfig) -> list[tuple[str, Any]]:
+    options: list[tuple[str, Any]] = [
+        ("grpc.so_reuseport", 0),  # a second scaler on the port must fail, not take half of the calls
+        ("grpc.max_receive_message_length", _LARGEST_REQUEST),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5000),  # clients may ping more often than every five minutes
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+    if config.grpc_keepalive:
+        options.append(("grpc.keepalive_time_ms", round(config.grpc_keepalive * 1000)))
+    return options
+
+
+async def _until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Poll a condition; False: it did not come true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        await asyncio.sleep(_POLL_S)
+    return True

@@ -1,0 +1,52 @@
+"""`pilotlight serve`: its flags are `ServeConfig`'s fields."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pilotlight import log
+from pilotlight.config import ServeConfig, choices, default_text, flag_name, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
+
+
+def _settings(command: _F) -> _F:
+    """Add one option a setting; an option that is not given stays None, so that weaker sources count."""
+    for name, field in reversed(ServeConfig.model_fields.items()):
+        flag = flag_name(name)
+        help_text = f"{field.description}  [default: {default_text(field) or 'empty'}]"
+        if field.annotation is bool:
+            option = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=help_text)
+        else:
+            kind = click.Choice(choices(field)) if choices(field) else str
+            option = click.option(flag, name, type=kind, default=None, help=help_text)
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="A TOML file of settings.")
+@_settings
+def serve(config_file: Path | None, **flags: object) -> None:
+    """Serve the Scaler protocol over gRPC.
+
+    Every flag is also a key of the TOML file (drain_timeout) and an environment variable (PILOTLIGHT_DRAIN_TIMEOUT).
+    SIGTERM and SIGINT drain; a second one stops at once.
+    """
+    config = load({name: value for name, value in flags.items() if value is not None}, config_file)
+    log.configure(config.log_level, config.log_format)
+    # gRPC reads its variables when it is loaded. Its default listener hands every event to another thread, which costs
+    # context switches on every call; a version that no longer knows the name says so and goes on.
+    os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # every connection that goes away is a line otherwise
+    from pilotlight.server.app import run  # noqa: PLC0415 - grpc must see the variables
+
+    sys.exit(run(config))

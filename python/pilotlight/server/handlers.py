@@ -1,0 +1,95 @@
+"""The gRPC methods of the Scaler service: bytes in, one crossing into the engine, bytes out.
+
+No protobuf object is made here and nothing is logged a call: a warm Assign costs the engine's parse, decision and
+reply. A request that has to wait is handed to the host.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, Literal
+
+import grpc
+import grpc.aio
+
+from pilotlight.errors import Draining, InstanceNotFound, InvalidRequest, Overloaded, PilotlightError
+
+if TYPE_CHECKING:
+    from pilotlight._core import Scaler
+    from pilotlight.server.host import Host
+
+    Context = grpc.aio.ServicerContext[bytes, bytes]
+
+STATUS: Final[dict[type[PilotlightError] | Literal["deadline", "start_failed", "shutting_down"], grpc.StatusCode]] = {
+    InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    InstanceNotFound: grpc.StatusCode.NOT_FOUND,
+    Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Draining: grpc.StatusCode.UNAVAILABLE,
+    "deadline": grpc.StatusCode.DEADLINE_EXCEEDED,
+    "start_failed": grpc.StatusCode.UNAVAILABLE,
+    "shutting_down": grpc.StatusCode.UNAVAILABLE,
+}
+"""What a client sees of each error: of those the engine raises, and of those it wakes a waiting request with."""
+
+
+class Handlers:
+    """Assign and Idle.
+
+    Args:
+        scaler: the engine.
+        host: carries out what the engine asks for besides the reply.
+    """
+
+    def __init__(self, scaler: Scaler, host: Host) -> None:
+        self._scaler = scaler
+        self._host = host
+
+    def methods(self) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
+        """Return the handlers by method name; without a (de)serialiser gRPC passes bytes."""
+        return {
+            "Assign": grpc.unary_unary_rpc_method_handler(self.assign),
+            "Idle": grpc.unary_unary_rpc_method_handler(self.idle),
+        }
+
+    async def assign(self, request: bytes, context: Context) -> bytes:
+        """Serve an encoded AssignRequest: at once when an instance is free, else when one is or the deadline passes."""
+        remaining = context.time_remaining()
+        if remaining == 0:  # an instance given to a client that has gone would stay busy
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the request was read")
+        now = time.monotonic_ns()
+        try:
+            outcome = self._scaler.assign(now, request, None if remaining is None else now + int(remaining * 1e9))
+        except PilotlightError as error:
+            await context.abort(STATUS[type(error)], str(error))
+        except BaseException as panic:  # a panic of the core is no Exception, and gRPC answers only those
+            raise RuntimeError("the engine failed on an Assign") from panic
+        if isinstance(outcome, bytes):
+            return outcome
+        if outcome.reply is not None:
+            self._host.execute(outcome.commands)
+            return outcome.reply
+        wake = await self._host.wait(outcome)
+        if context.time_remaining() == 0:
+            self._host.undelivered(wake)
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed while the request waited")
+        if wake.error is not None:
+            kind, text = wake.error
+            await context.abort(STATUS[kind], text)
+        if wake.reply is None:
+            raise RuntimeError("a Wake came with neither a reply nor an error")
+        return wake.reply
+
+    async def idle(self, request: bytes, context: Context) -> bytes:
+        """Serve an encoded IdleRequest."""
+        try:
+            outcome = self._scaler.idle(time.monotonic_ns(), request)
+        except PilotlightError as error:
+            await context.abort(STATUS[type(error)], str(error))
+        except BaseException as panic:  # as above
+            raise RuntimeError("the engine failed on an Idle") from panic
+        if isinstance(outcome, bytes):
+            return outcome
+        self._host.execute(outcome.commands)
+        if outcome.reply is None:
+            raise RuntimeError("an Idle came back without a reply")
+        return outcome.reply

@@ -1,0 +1,206 @@
+"""The host of the engine: carries out its commands against the platform and reports back what came of them.
+
+It decides nothing about scaling. It guarantees that every CreateSlot, Init and DestroySlot leads to exactly the reports
+the engine expects, whatever the platform does; that every waiting request has one future, answered by one Wake; and
+that an instance whose client has gone returns to the engine. All methods run on one event loop; tasks are bounded by
+the engine's live slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Literal
+
+import structlog
+
+from pilotlight._core import CreateSlot, DestroySlot, Init, Wake
+from pilotlight.errors import PlatformError
+from pilotlight.platform.base import CreateUnansweredError, Function
+from pilotlight.server.failures import FailureLog
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+    from pilotlight._core import Command, Outcome, Scaler
+    from pilotlight.platform.base import CreatedSlot, Platform
+    from pilotlight.server.metrics import PlatformMetrics
+
+LONGEST_PAUSE_S = 0.02
+"""Pause between two looks at the engine's schedule, and so how late something due sooner than that can be."""
+
+SHORTEST_PAUSE_S = 0.001
+"""Lets calls be served between two ticks when much is due at once."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class Host:
+    """Runs one engine on one platform.
+
+    Args:
+        scaler: the engine.
+        platform: where its slots come from.
+        metrics: told of every platform call.
+    """
+
+    def __init__(self, scaler: Scaler, platform: Platform, metrics: PlatformMetrics) -> None:
+        self.leave_slots = False
+        """Set at a shutdown that leaves slots on the platform: DestroySlot commands are then dropped."""
+        self._scaler = scaler
+        self._platform = platform
+        self._metrics = metrics
+        self._failures = FailureLog(_log)
+        self._platform_ids: dict[int, str] = {}
+        self._waiters: dict[int, asyncio.Future[Wake]] = {}
+        self._calls: set[asyncio.Task[None]] = set()
+        self._ticking: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a Wake."""
+        return len(self._waiters)
+
+    @property
+    def calls(self) -> int:
+        """Commands under way on the platform, late answers included."""
+        return len(self._calls)
+
+    def start(self) -> None:
+        """Begin to tick."""
+        self._ticking = asyncio.create_task(self._tick())
+
+    async def close(self) -> None:
+        """Stop ticking and give up what is under way; the engine hears of nothing more."""
+        tasks = [*self._calls, *([self._ticking] if self._ticking else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def execute(self, commands: Iterable[Command]) -> None:
+        """Start carrying out the engine's commands; returns at once."""
+        pending = deque(commands)
+        while pending:
+            command = pending.popleft()
+            match command:
+                case CreateSlot():
+                    self._spawn(self._create(command))
+                case Init():
+                    self._spawn(self._init(command))
+                case DestroySlot():
+                    if not self.leave_slots:
+                        self._spawn(self._destroy(command))
+                case Wake():
+                    pending.extend(self._wake(command))
+
+    async def wait(self, outcome: Outcome) -> Wake:
+        """Carry out an Assign's commands and wait until its request is woken.
+
+        A client that goes away meanwhile cancels the calling task: the request is then forgotten, or the instance it
+        was just given is taken back.
+        """
+        waiter = outcome.waiter
+        if waiter is None:
+            raise RuntimeError("an Assign came back with neither a reply nor a waiter")
+        future: asyncio.Future[Wake] = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = future
+        try:
+            self.execute(outcome.commands)
+            return await future
+        except asyncio.CancelledError:
+            if self._waiters.pop(waiter, None) is not None:
+                # False: a Wake is on its way; it will find nobody and take the instance back.
+                self._scaler.cancel(time.monotonic_ns(), waiter)
+            elif not future.cancelled():
+                self.undelivered(future.result())
+            raise
+
+    def undelivered(self, wake: Wake) -> None:
+        """Take back what a Wake brought for a client that has gone."""
+        if wake.reply is not None:
+            self.execute(self._scaler.abandon(time.monotonic_ns(), wake.reply))
+
+    def _wake(self, wake: Wake) -> list[Command]:
+        future = self._waiters.pop(wake.waiter, None)
+        if future is None or future.done():  # done: cancelled, and its task has not run since
+            return [] if wake.reply is None else self._scaler.abandon(time.monotonic_ns(), wake.reply)
+        future.set_result(wake)
+        return []
+
+    async def _create(self, command: CreateSlot) -> None:
+        slot = command.slot
+        try:
+            with self._metrics.call("create"):
+                created = await self._platform.create_slot(slot, command.memory_mb)
+        except CreateUnansweredError as unanswered:
+            self._start_failed(slot, "create", unanswered)
+            await self._listen(slot, unanswered)
+        except Exception as error:  # noqa: BLE001 - whatever happened, the engine must hear of it
+            self._start_failed(slot, "create", error)
+        else:
+            self._created(slot, created)
+
+    async def _listen(self, slot: int, unanswered: CreateUnansweredError) -> None:
+        """Wait for the late answer of a CreateSlot, so that its slot is destroyed rather than lost."""
+        try:
+            created = await unanswered.late_answer()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._start_failed(slot, "create", error)
+        else:
+            _log.debug("a slot was created late", slot=slot, platform_id=created.platform_id)
+            self._created(slot, created)
+
+    async def _init(self, command: Init) -> None:
+        function = Function(command.key, command.runtime, command.timeout_s, command.memory_mb)
+        try:
+            with self._metrics.call("init"):
+                init_ns = await self._platform.init(self._platform_ids[command.slot], command.instance_id, function)
+        except Exception as error:  # noqa: BLE001 - as above
+            if command.slot in self._platform_ids:
+                self._start_failed(command.slot, "init", error)
+        else:
+            # Gone: the end of a drain does not wait for an Init before it destroys the slot.
+            if command.slot in self._platform_ids:
+                self.execute(self._scaler.instance_ready(time.monotonic_ns(), command.slot, init_ns))
+
+    async def _destroy(self, command: DestroySlot) -> None:
+        slot = command.slot
+        try:
+            with self._metrics.call("destroy"):
+                await self._platform.destroy(self._platform_ids[slot], command.reason)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failures.report("destroy", slot, error)
+            self.execute(self._scaler.destroy_failed(time.monotonic_ns(), slot))
+        else:
+            self._platform_ids.pop(slot, None)
+            self.execute(self._scaler.slot_destroyed(time.monotonic_ns(), slot))
+
+    def _created(self, slot: int, created: CreatedSlot) -> None:
+        self._platform_ids[slot] = created.platform_id
+        self.execute(self._scaler.slot_created(time.monotonic_ns(), slot, created.create_ns))
+
+    def _start_failed(self, slot: int, stage: Literal["create", "init"], error: Exception) -> None:
+        self._failures.report(stage, slot, error)
+        may_exist = isinstance(error, PlatformError) and error.may_exist
+        self.execute(self._scaler.start_failed(time.monotonic_ns(), slot, stage, str(error), may_exist))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._calls.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._calls.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a report to the engine failed", exc_info=error)
+
+    async def _tick(self) -> None:
+        while True:
+            wakeup_ns = self._scaler.next_wakeup_ns()
+            pause = LONGEST_PAUSE_S if wakeup_ns is None else (wakeup_ns - time.monotonic_ns()) / 1e9
+            await asyncio.sleep(min(max(pause, SHORTEST_PAUSE_S), LONGEST_PAUSE_S))
+            try:
+                self.execute(self._scaler.tick(time.monotonic_ns()))
+            except BaseException:  # noqa: BLE001 - a panic of the core is no Exception, and the next tick must come
+                _log.exception("a tick failed")

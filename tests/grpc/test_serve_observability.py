@@ -1,0 +1,93 @@
+"""What operators see: metrics, health and reflection."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import urllib.request
+from typing import TYPE_CHECKING
+
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from prometheus_client.parser import text_string_to_metric_families
+
+if TYPE_CHECKING:
+    from conftest import Scaler, Starter
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+async def scrape(scaler: Scaler) -> Samples:
+    def read() -> str:
+        with urllib.request.urlopen(f"http://{scaler.app.metrics_address}/metrics", timeout=10) as response:
+            return response.read().decode()
+
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(await asyncio.to_thread(read))
+        for sample in family.samples
+    }
+
+
+async def test_metrics_count_what_happened(start_scaler: Starter) -> None:
+    scaler = await start_scaler(metrics_address="127.0.0.1:0")
+    before = await scrape(scaler)
+    await scaler.client.idle(await scaler.client.assign("f"))
+    await scaler.client.assign("f")
+    after = await scrape(scaler)
+    assert before["pilotlight_assigns_total", (("outcome", "warm_start"),)] == 0
+    assert after["pilotlight_assigns_total", (("outcome", "cold_start"),)] == 1
+    assert after["pilotlight_assigns_total", (("outcome", "warm_start"),)] == 1
+    assert after["pilotlight_slots", (("state", "busy"),)] == 1
+    assert after["pilotlight_live_slots", ()] == 1
+    assert after["pilotlight_starts_total", ()] == 1
+    assert after["pilotlight_platform_calls_total", (("call", "create"), ("result", "ok"))] == 1
+    assert after["pilotlight_platform_call_seconds_count", (("call", "init"),)] == 1
+    assert after["pilotlight_wait_seconds_total", (("cause", "cold_start"),)] >= 0.01
+    assert after["pilotlight_memory_gb_seconds_total", (("state", "starting"),)] > 0
+
+
+async def test_every_answered_assign_has_one_outcome(start_scaler: Starter) -> None:
+    scaler = await start_scaler(
+        metrics_address="127.0.0.1:0", sim_create_failure="0.5", sim_seed="3", start_attempts="1"
+    )
+    calls = (scaler.client.assign(f"f{n}") for n in range(20))
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    after = await scrape(scaler)
+    outcomes = {dict(labels)["outcome"]: n for (name, labels), n in after.items() if name == "pilotlight_assigns_total"}
+    assert sum(outcomes.values()) == 20
+    assert outcomes["starts_exhausted"] == sum(isinstance(answer, Exception) for answer in answers) > 0
+
+
+async def test_memory_time_is_the_slots_time(start_scaler: Starter) -> None:
+    scaler = await start_scaler(metrics_address="127.0.0.1:0", sim_create_time="50ms", sim_init_time="50ms")
+    started = time.monotonic()
+    await scaler.client.assign("f", memory_mb=1024)
+    took = time.monotonic() - started
+    held = (await scrape(scaler))["pilotlight_memory_gb_seconds_total", (("state", "starting"),)]
+    assert 0.1 <= held <= took
+
+
+async def test_failed_platform_calls_are_counted(start_scaler: Starter) -> None:
+    scaler = await start_scaler(metrics_address="127.0.0.1:0", sim_create_failure="1", start_attempts="2")
+    await scaler.client.refusal(scaler.client.assign("f"))
+    after = await scrape(scaler)
+    assert after["pilotlight_platform_calls_total", (("call", "create"), ("result", "error"))] == 2
+    assert after["pilotlight_start_failures_total", ()] == 2
+
+
+async def test_no_metrics_address_means_no_metrics(start_scaler: Starter) -> None:
+    scaler = await start_scaler(metrics_address="")
+    assert scaler.app.metrics_address == ""
+
+
+async def test_reflection_lists_the_services(start_scaler: Starter) -> None:
+    scaler = await start_scaler()
+    stub = reflection_pb2_grpc.ServerReflectionStub(scaler.client.channel)
+    requests = [
+        reflection_pb2.ServerReflectionRequest(list_services=""),
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol="serverless.simulator.Scaler"),
+    ]
+    listed, described = [reply async for reply in stub.ServerReflectionInfo(iter(requests), timeout=10)]
+    names = {service.name for service in listed.list_services_response.service}
+    assert {"serverless.simulator.Scaler", "grpc.health.v1.Health"} <= names
+    assert described.file_descriptor_response.file_descriptor_proto
