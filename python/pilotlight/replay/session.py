@@ -1,0 +1,243 @@
+"""A whole replay: the platform, the web statistics and data sets played one after the other against one scaler.
+
+Platform and web statistics are up before the scaler is called and stay until the last data set has ended; that the web
+statistics close is how the contest's container learns that its work is done, so the platform lingers a little for the
+scaler to give back its slots. The slots outlive a data set: those a
+scaler keeps serve, and cost, in the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import grpc.aio
+
+from pilotlight.errors import ConfigError
+from pilotlight.replay.clock import TraceClock
+from pilotlight.replay.load import LoadGenerator
+from pilotlight.replay.platform import PlatformService
+from pilotlight.replay.slots import Function, SlotTable, uuids
+from pilotlight.replay.statistics import Statistics
+from pilotlight.replay.web import serve_web
+from pilotlight.traces.contest import read_contest
+from pilotlight.traces.locate import locate
+from pilotlight.wire.simulator_pb2_grpc import ScalerStub, add_PlatformServicer_to_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from pilotlight.traces.trace import Trace
+
+RECONNECT_MS = 200
+"""Pause between attempts to reach the scaler."""
+
+LINGER_POLL_S = 0.05
+"""Pause between looks at the slots that are left."""
+
+LOCAL_ONLY = (("grpc.enable_http_proxy", 0),)
+"""The scaler is the neighbour: never reach it through the environment's proxy."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a replay is asked to do. Times are trace time unless their comment says otherwise.
+
+    Attributes:
+        scaler: where the scaler listens, host:port.
+        platform_address: where the platform service listens; port 0 lets the system choose.
+        web_address: where the web statistics listen; port 0 lets the system choose.
+        speed: trace time per wall time.
+        create_ns: how long CreateSlot takes.
+        tail_ns: how long a run goes on after its last request was issued.
+        give_up_s: how long, once the tail and the trace's longest execution are over, requests are waited for that are
+            not, wall time.
+        assign_timeout_ns: deadline of each Assign; None sets none.
+        connect_timeout_s: how long the scaler may take to answer at first, wall time.
+        seed: of the random ids.
+        start_s: where the played slice of each trace starts.
+        length_s: how long the slice is; None plays to the end.
+        linger_s: how long at most the platform stays up after the web statistics have closed, for the scaler to give
+            back its slots, wall time.
+    """
+
+    scaler: str
+    platform_address: str
+    web_address: str
+    speed: float
+    create_ns: int
+    tail_ns: int
+    give_up_s: float
+    assign_timeout_ns: int | None
+    connect_timeout_s: float
+    seed: int
+    start_s: float
+    length_s: float | None
+    linger_s: float = 0.0
+
+
+class DataSet(NamedTuple):
+    """A trace, where it came from and what its run is called."""
+
+    run_id: str
+    requests: Path
+    metas: Path
+    trace: Trace
+
+
+class Session:
+    """One replay.
+
+    Args:
+        options: what is asked.
+        data_sets: what is played first, in order.
+        posted: how many more data sets are taken by `offer`.
+    """
+
+    def __init__(self, options: Options, data_sets: Sequence[DataSet], posted: int = 0) -> None:
+        self.options = options
+        self.current: Statistics | None = None
+        """The statistics of the data set being played, or of the last one."""
+        self.platform_port: int | None = None
+        """The platform service's port once it listens."""
+        self.web_port: int | None = None
+        """The web statistics' port once they listen."""
+        self.slots_left: int | None = None
+        """Slots the scaler had not given back when the platform closed."""
+        self._clock = TraceClock(options.speed)
+        self._request_ids = uuids(f"requests {options.seed}")
+        self._slots = SlotTable(uuids(f"slots {options.seed}"))
+        self._queue: asyncio.Queue[DataSet] = asyncio.Queue()
+        for data_set in data_sets:
+            self._queue.put_nowait(data_set)
+        self._expected = len(data_sets) + posted
+        self._posts_left = posted
+
+    async def offer(self, run_id: str, requests: Path, metas: Path) -> bool:
+        """Take one more data set; False: no more are awaited.
+
+        Raises:
+            TraceError: its files cannot be read.
+        """
+        if self._posts_left == 0:
+            return False
+        self._posts_left -= 1
+        try:
+            data_set = await asyncio.to_thread(self._read, run_id, requests, metas)
+        except BaseException:
+            self._posts_left += 1
+            raise
+        self._queue.put_nowait(data_set)
+        return True
+
+    async def run(self) -> list[Statistics]:
+        """Play everything.
+
+        Returns:
+            One account a data set, in the order played.
+
+        Raises:
+            ConfigError: an address cannot be listened on, or the scaler does not answer.
+        """
+        async with self._platform() as self.platform_port:
+            async with serve_web(self, self.options.web_address) as self.web_port, self._connected() as channel:
+                results = [await self._play(await self._queue.get(), channel) for _ in range(self._expected)]
+            self.slots_left = await self._linger()
+        return results
+
+    async def _linger(self) -> int:
+        """Let a scaler that stops with the web statistics drain; return how many slots it left."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self.options.linger_s
+        while (left := self._slots.account(self._clock.now_ns()).live) and loop.time() < end:  # noqa: ASYNC110 (slots go by many ways)
+            await asyncio.sleep(LINGER_POLL_S)
+        return left
+
+    async def _play(self, data_set: DataSet, channel: grpc.aio.Channel) -> Statistics:
+        trace, options = data_set.trace, self.options
+        table = trace.functions
+        functions = map(Function, table.memory_mb.tolist(), table.init_ns.tolist())
+        self._slots.functions = dict(zip(table.keys, functions, strict=True))
+        statistics = Statistics(
+            run_id=data_set.run_id,
+            requests=data_set.requests,
+            metas=data_set.metas,
+            planned=len(trace),
+            slots=self._slots,
+            clock=self._clock,
+        )
+        self.current = statistics
+        load = LoadGenerator(
+            trace=trace,
+            scaler=ScalerStub(channel),
+            slots=self._slots,
+            statistics=statistics,
+            clock=self._clock,
+            ids=self._request_ids,
+            assign_timeout_ns=options.assign_timeout_ns,
+        )
+        last_ns = await load.issue()
+        longest_ns = max(options.tail_ns, int(trace.duration_ns.max()))
+        await load.finish(last_ns + longest_ns, options.give_up_s)
+        await self._clock.sleep_until(last_ns + options.tail_ns)
+        statistics.end()
+        return statistics
+
+    def _read(self, run_id: str, requests: Path, metas: Path) -> DataSet:
+        return read_data_set(run_id, requests, metas, start_s=self.options.start_s, length_s=self.options.length_s)
+
+    @asynccontextmanager
+    async def _platform(self) -> AsyncIterator[int]:
+        # Without reuse of the port a second replay on it fails instead of taking half of the first one's calls.
+        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        add_PlatformServicer_to_server(PlatformService(self._slots, self._clock, self.options.create_ns), server)
+        address = self.options.platform_address
+        try:
+            port = server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise ConfigError(f"--platform-address {address}: cannot listen there ({error}); is it taken?") from None
+        await server.start()
+        try:
+            yield port
+        finally:
+            await server.stop(grace=None)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[grpc.aio.Channel]:
+        """Yield a channel on which the scaler has answered."""
+        options = self.options
+        backoff = [(f"grpc.{which}_reconnect_backoff_ms", RECONNECT_MS) for which in ("initial", "min", "max")]
+        async with grpc.aio.insecure_channel(options.scaler, options=[*LOCAL_ONLY, *backoff]) as channel:
+            try:
+                await asyncio.wait_for(channel.channel_ready(), options.connect_timeout_s)
+            except asyncio.TimeoutError:
+                raise ConfigError(
+                    f"--scaler {options.scaler}: no gRPC server answered within {options.connect_timeout_s:g} s;"
+                    " start the scaler, name its address, or raise --connect-timeout"
+                ) from None
+            yield channel
+
+
+def read_data_set(
+    run_id: str, requests: Path, metas: Path, *, start_s: float = 0.0, length_s: float | None = None
+) -> DataSet:
+    """Read a data set's files and take a slice of its trace.
+
+    Raises:
+        TraceError: a file is missing or malformed, or the slice holds no request.
+    """
+    trace = read_contest(requests=requests, metas=metas)
+    return DataSet(run_id, requests, metas, trace.slice(start_s, length_s))
+
+
+def find_data_set(folder: Path, *, start_s: float = 0.0, length_s: float | None = None) -> DataSet:
+    """Read the data set in a folder; its run is called as the folder.
+
+    Raises:
+        TraceError: as `read_data_set`, or the folder does not hold one data set.
+    """
+    files = locate(folder)
+    return read_data_set(folder.resolve().name, files.requests, files.metas, start_s=start_s, length_s=length_s)
