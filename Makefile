@@ -1,0 +1,61 @@
+# Everything a developer or a stranger runs. `make help` lists it; every target sets up what it needs.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+# Loom replaces the atomics of the whole dependency graph, so its build lives beside the ordinary one.
+LOOM := RUSTFLAGS="--cfg pilotlight_loom" CARGO_TARGET_DIR=target/loom LOOM_MAX_PREEMPTIONS=3
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-rust test-loom test-python lint format bench proto docs clean
+
+help: ## List the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
+
+$(BIN)/uv:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet uv==$(UV_VERSION)
+
+setup: $(BIN)/uv ## Make .venv with the locked dependencies and the built extension.
+	$(BIN)/uv sync --frozen --quiet
+
+demo: setup ## Simulate a generated trace with several policies and print the comparison.
+	$(BIN)/pilotlight simulate
+
+test: setup test-rust test-loom test-python ## Run all tests, Rust and Python.
+
+test-rust: ## Run the Rust tests.
+	cargo test --workspace --locked
+
+test-loom: ## Explore every interleaving of the engine's words (preemption bound 3).
+	$(LOOM) cargo test --locked -p pilotlight-core --test loom
+
+test-python: setup ## Run the Python tests.
+	$(BIN)/pytest
+
+lint: setup ## Check formats, lints, types, the stub file and the generated code.
+	cargo fmt --all -- --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/stubtest pilotlight._core
+	proto/generate.sh --check
+
+format: setup ## Format Rust and Python.
+	cargo fmt --all
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix --quiet
+
+bench: setup ## Run the benchmarks and write benches/results/latest.json and .md.
+	$(BIN)/python benches/run.py
+
+proto: setup ## Regenerate the protobuf code in python/pilotlight/wire.
+	proto/generate.sh
+
+docs: setup ## Regenerate the pages of docs/ that are made from code.
+	$(BIN)/python -m pilotlight.server.config_docs > docs/configuration.md
+
+clean: ## Remove what was built.
+	rm -rf target .venv dist python/pilotlight/_core.*.so
