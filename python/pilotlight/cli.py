@@ -14,17 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
-    "serve": "pilotlight.server.command:serve",
-    "replay": "pilotlight.replay.command:replay",
-    "simulate": "pilotlight.simulation.command:simulate",
-    "trace": "pilotlight.traces.command:trace",
-    "policies": "pilotlight.simulation.command:policies",
+    "serve": ("pilotlight.server.command:serve", "Serve the Scaler protocol over gRPC."),
+    "replay": ("pilotlight.replay.command:replay", "Measure a scaler as the contest's simulator does, in real time."),
+    "simulate": ("pilotlight.simulation.command:simulate", "Play a trace against policies in virtual time."),
+    "trace": ("pilotlight.traces.command:trace", "Make traces."),
+    "policies": ("pilotlight.simulation.command:policies", "List the policies and their parameters."),
 }
-"""Subcommand → module:function. Starting `pilotlight serve` must not import Polars, nor `simulate` grpcio."""
+"""Subcommand → module:function and summary. `serve` must not import Polars, `simulate` not grpcio, and `--help`
+neither."""
 
 
 class LazyGroup(click.Group):
-    """A click group that imports a subcommand's module when the subcommand is looked up."""
+    """A click group that imports a subcommand's module when the subcommand is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the subcommands in the order of `COMMANDS`."""
@@ -34,14 +35,19 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one subcommand."""
         del ctx
-        target = COMMANDS.get(cmd_name)
-        if target is None:
+        if cmd_name not in COMMANDS:
             return None
-        module, _, name = target.partition(":")
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), name)
         if not isinstance(command, click.Command):
-            raise TypeError(f"{target} is not a click command")
+            raise TypeError(f"{module}:{name} is not a click command")
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the subcommands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -98,22 +98,22 @@ fn bad_result_costs_the_instance() {
 }
 
 #[test]
-fn request_fails_after_two_failed_creates() {
+fn request_fails_after_three_failed_creates() {
     let options = Options { create_failure: 1.0, ..options("fixed:keep_alive=300ns", 5000) };
     let report = run(&[(0, 0, 1000, false)], &[function("f")], options);
-    assert_eq!(rows(&report), [(200, FAILED)]);
-    assert_eq!(slot_ns(&report.snapshot.totals), [200, 0, 0, 0, 0]);
-    assert_eq!(wait_ns(&report.snapshot.totals), [0, 0, 200]);
+    assert_eq!(rows(&report), [(300, FAILED)]);
+    assert_eq!(slot_ns(&report.snapshot.totals), [300, 0, 0, 0, 0]);
+    assert_eq!(wait_ns(&report.snapshot.totals), [0, 0, 300]);
     assert_eq!((report.snapshot.totals.failed(), report.waits.count()), (1, 0));
 }
 
 #[test]
-fn request_fails_after_two_failed_inits() {
+fn request_fails_after_three_failed_inits() {
     let options = Options { init_failure: 1.0, ..options("fixed:keep_alive=300ns", 5000) };
     let report = run(&[(0, 0, 1000, false)], &[function("f")], options);
-    assert_eq!(rows(&report), [(300, FAILED)]);
-    assert_eq!(slot_ns(&report.snapshot.totals), [300, 0, 0, 0, 0]);
-    assert_eq!(report.snapshot.totals.count(Counter::Destroyed), 2);
+    assert_eq!(rows(&report), [(450, FAILED)]);
+    assert_eq!(slot_ns(&report.snapshot.totals), [450, 0, 0, 0, 0]);
+    assert_eq!(report.snapshot.totals.count(Counter::Destroyed), 3);
 }
 
 #[test]
