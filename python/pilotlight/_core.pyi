@@ -263,8 +263,8 @@ def simulate(
         init_failure: probability that an Init fails.
         seed: of the failure model's generator.
         per_request: keep the per-request columns.
-        progress: called about every 100 ms of run time with the number of requests played; an exception it raises
-            ends the run.
+        progress: called after every 65,536 requests, at most every 100 ms of run time, with the number of requests
+            played; an exception it raises ends the run.
 
     Raises:
         ConfigError: the policy does not parse.

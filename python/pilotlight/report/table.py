@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 WIDTH = 100
 GAP = (0, 1, 0, 0)
 POLICY_WIDTH = 24
+QUANTILES = ("p50", "p95", "p99", "max")
+MB_PER_GB = 1024
 DEAREST = 10
 """How many functions a policy's table shows."""
 
 LEGEND = (
+    "wait: of all answered requests;  GB·s: memory-time by what slots did;  peak: most at one moment.",
     "resource: 50 · executing / all GB·s of slots;  cold: 50 · executing / (executing + waiting) s.",
     f"to bound: points below {CLAIRVOYANT}, which knows the future, makes nobody wait and holds least.",
 )
@@ -41,23 +44,17 @@ def open_console(stream: IO[str]) -> Console:
 
 def print_comparison(console: Console, simulation: Simulation) -> None:
     """Print the policies side by side, the clairvoyant last, and what the figures mean."""
-    heads = [
-        "score",
-        "resource\nof 50",
-        "cold\nof 50",
-        "to bound\npoints",
-        "cold\nstarts",
-        "waiting\ns",
-        "p99 wait\nms",
-    ]
-    table = _table("policy", [*heads, "slots\nGB·s"])
+    heads = ["score", "resource\nof 50", "cold\nof 50", "to bound\npoints", "cold\nstarts", "waiting\ns", "slots\nGB·s"]
+    table = _table("policy", heads)
     for result in simulation.results:
         table.add_row(*_comparison_cells(result))
     bound = simulation.bound
     table.add_section()
     points = (f"{bound.score:.2f}", f"{bound.resource:.2f}", f"{bound.cold:.2f}", "0.00")
-    table.add_row(CLAIRVOYANT, *points, "-", "0.0", "0", f"{bound.slot_gb_s:,.0f}")
+    table.add_row(CLAIRVOYANT, *points, "-", "0.0", f"{bound.slot_gb_s:,.0f}")
     console.print(table)
+    console.print()
+    console.print(_details(simulation))
     for line in LEGEND:
         console.print(line)
     for result in simulation.results:
@@ -112,9 +109,26 @@ def _comparison_cells(result: PolicyResult) -> list[str]:
         f"{result.distance.score:.2f}",
         f"{result.ledger['cold_starts']:,}",
         f"{result.wait_s:,.1f}",
-        f"{result.wait_ms['p99']:,.0f}",
         f"{result.slot_gb_s:,.0f}",
     ]
+
+
+def _details(simulation: Simulation) -> Table:
+    """Make the table of how long requests waited, what held the memory, and how much there was at most."""
+    states = tuple(simulation.results[0].ledger["gb_s"])
+    shown = [state for state in states if any(result.ledger["gb_s"][state] for result in simulation.results)]
+    waits = [f"{'wait ms' if quantile == 'p50' else ''}\n{quantile}" for quantile in QUANTILES]
+    held = [f"{'GB·s' if state == shown[0] else ''}\n{state}" for state in shown]
+    table = _table("policy", [*waits, *held, "peak\nslots", "peak\nGB"])
+    for result in simulation.results:
+        table.add_row(
+            _folded(result.policy),
+            *(f"{result.wait_ms[quantile]:,.0f}" for quantile in QUANTILES),
+            *(f"{result.ledger['gb_s'][state]:,.0f}" for state in shown),
+            f"{result.peak_instances:,}",
+            f"{result.peak_memory_mb / MB_PER_GB:,.1f}",
+        )
+    return table
 
 
 def _folded(policy: str) -> str:
