@@ -133,3 +133,11 @@ def test_an_unusable_idle_is_refused_by_field(request_bytes: bytes, named: str) 
 def test_only_a_reply_with_an_instance_can_be_abandoned(reply: bytes) -> None:
     with pytest.raises(InvalidRequest, match="AssignReply"):
         Scaler().abandon(0, reply)
+
+
+@pytest.mark.parametrize("field", ["request_id", "key", "runtime"])
+def test_a_text_that_nobody_needs_is_refused(field: str) -> None:
+    request = wire.AssignRequest(request_id="r", meta_data=META)
+    setattr(request if field == "request_id" else request.meta_data, field, "x" * 1025)
+    with pytest.raises(InvalidRequest, match=f"{field} has 1025 bytes: allowed are 1024"):
+        Scaler().assign(1, request.SerializeToString())

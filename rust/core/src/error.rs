@@ -11,6 +11,12 @@ pub enum EngineError {
         /// The configured limit.
         limit: u32,
     },
+    /// The key was registered with too many different settings.
+    #[error("already {limit} versions of one function known: refusing a new one (its runtime, memory and timeout keep changing)")]
+    TooManyVersions {
+        /// The limit.
+        limit: u32,
+    },
     /// Too many requests wait.
     #[error("already {limit} requests waiting: refusing one more (raise max_waiting)")]
     TooManyWaiting {

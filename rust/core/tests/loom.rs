@@ -174,3 +174,29 @@ fn a_cancelled_request_and_a_ready_instance_settle() {
         assert_eq!(at_rest(&engine), (i64::from(cancelled), 0));
     });
 }
+
+#[test]
+fn a_failed_start_beside_a_ready_one_costs_nobody_anything() {
+    loom::model(|| {
+        let mut host = Host::new("fixed");
+        host.assign("f", 1);
+        let ready = host.one_create();
+        host.created(ready);
+        host.take();
+        let Assign::Waiting(gone) = host.assign("f", 2) else { unreachable!() };
+        let left_over = host.one_create();
+        assert!(host.engine.handle_cancel(NOW, gone));
+        let engine = Arc::new(host.engine);
+        let twin = Arc::clone(&engine);
+        let other = thread::spawn(move || {
+            let mut out = Vec::new();
+            twin.handle_instance_ready(NOW, ready, NOW, &mut out).unwrap();
+            out
+        });
+        let mut out = Vec::new();
+        engine.handle_create_failed(NOW, left_over, false, &mut out).unwrap();
+        assert_eq!(woken(&other.join().unwrap()), [ready]);
+        assert_eq!(out, [], "the waiter's own start was ready: no other one was wanted");
+        assert_eq!(at_rest(&engine), (0, 0));
+    });
+}

@@ -22,6 +22,9 @@ use crate::waiting::{Request, Waiting};
 use crate::wire::{self, AssignReply, AssignRequest, Assignment, IdleReply, IdleRequest, Status};
 use crate::{instance_id, ledger};
 
+/// Longest key, runtime or request id.
+const MAX_TEXT_BYTES: usize = 1024;
+
 /// One engine behind the wire format. Thread-safe; every method may be called from any thread.
 #[pyclass(frozen, module = "pilotlight._core")]
 pub(crate) struct Scaler {
@@ -77,6 +80,7 @@ impl Scaler {
         let deadline = deadline_ns.map_or(Nanos::MAX, Nanos).min(now + self.assign_deadline);
         let AssignRequest { request_id, meta_data } = wire::decode("AssignRequest", request).map_err(InvalidRequest::new_err)?;
         let meta = meta_data.ok_or_else(|| InvalidRequest::new_err("AssignRequest.meta_data is missing"))?;
+        check_length("request_id", &request_id)?;
         let function = self.engine.function(&function_ref(&meta)?).map_err(engine_error)?;
         let mut issued = Vec::new();
         match self.engine.handle_assign(now, function, self.tag(&request_id), deadline, &mut issued).map_err(engine_error)? {
@@ -259,9 +263,19 @@ fn function_ref(meta: &wire::Meta) -> PyResult<FunctionRef<'_>> {
     if meta.key.is_empty() {
         return Err(InvalidRequest::new_err("AssignRequest.meta_data.key is empty"));
     }
+    check_length("meta_data.key", &meta.key)?;
+    check_length("meta_data.runtime", &meta.runtime)?;
     let memory_mb = memory_mb_from(meta.memory_in_mb)
         .map_err(|problem| InvalidRequest::new_err(format!("AssignRequest.meta_data.memory_in_mb {problem}")))?;
     Ok(FunctionRef { key: &meta.key, runtime: &meta.runtime, timeout_s: meta.timeout_in_secs, memory_mb })
+}
+
+/// Refuses texts that nobody needs and that would be kept: the limits on functions and waiting requests bound memory only with them.
+fn check_length(field: &str, text: &str) -> PyResult<()> {
+    if text.len() <= MAX_TEXT_BYTES {
+        return Ok(());
+    }
+    Err(InvalidRequest::new_err(format!("AssignRequest.{field} has {} bytes: allowed are {MAX_TEXT_BYTES}", text.len())))
 }
 
 /// Draws 32 random bits: the standard library keys its hashers from the system's entropy.

@@ -7,8 +7,8 @@ use crate::ledger::{Account, Counter, WaitCause};
 use crate::nanos::Nanos;
 use crate::policy::FreeInstance;
 use crate::pool::Offer;
-use crate::sync::{Ordering, fence_after_rmw, lock};
-use crate::table::{Function, Slot, State};
+use crate::sync::{MutexGuard, Ordering, fence_after_rmw, lock};
+use crate::table::{Cold, Function, Slot, State};
 
 /// What an Idle led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,20 +80,47 @@ impl Engine {
         cause: WaitCause,
         out: &mut Vec<Command>,
     ) {
+        self.set_due(now, function, index);
+        match function.pool.offer(&self.slots, index) {
+            Offer::Free => self.became_free(now, (id, function), index, out),
+            Offer::Waiting { pushed } => self.release_locked(now, (id, function), lock(&function.cold), index, pushed, cause, out),
+        }
+    }
+
+    /// [`Engine::release`] for a caller that has the function's lock and has set the end of the instance's keep-alive. `pushed`: the
+    /// instance is on the stack, without its promise.
+    #[expect(clippy::too_many_arguments, reason = "one step of two callers, not an interface")]
+    pub(super) fn release_locked(
+        &self,
+        now: Nanos,
+        (id, function): (FunctionId, &Function),
+        mut cold: MutexGuard<'_, Cold>,
+        index: u32,
+        pushed: bool,
+        cause: WaitCause,
+        out: &mut Vec<Command>,
+    ) {
+        if let Some(taken) = function.pool.offer_locked(&mut cold, &self.slots, index, pushed) {
+            let waiter = cold.waiters.pop_oldest().expect("the hand-off word counts waiters");
+            drop(cold);
+            self.serve(now, (id, function), &waiter, taken, cause, out);
+        } else {
+            drop(cold);
+            self.became_free(now, (id, function), index, out);
+        }
+    }
+
+    /// Sets the end of the keep-alive of an instance that becomes free now.
+    pub(super) fn set_due(&self, now: Nanos, function: &Function, index: u32) {
         let slot = self.slots.at(index);
         let due = now + self.config.policy.policy.keep_alive(&self.facts(function, slot));
         slot.due.store(due.0, Ordering::Relaxed);
-        if let Offer::Waiting { pushed } = function.pool.offer(&self.slots, index) {
-            let mut cold = lock(&function.cold);
-            if let Some(taken) = function.pool.offer_locked(&mut cold, &self.slots, index, pushed) {
-                let waiter = cold.waiters.pop_oldest().expect("the hand-off word counts waiters");
-                drop(cold);
-                self.serve(now, (id, function), &waiter, taken, cause, out);
-                return;
-            }
-        }
+    }
+
+    /// The second half of [`Engine::release`]: the promise has been made, by a read-modify-write.
+    fn became_free(&self, now: Nanos, (id, function): (FunctionId, &Function), index: u32, out: &mut Vec<Command>) {
         fence_after_rmw();
-        self.arm(id, function, due);
+        self.arm(id, function, Nanos(self.slots.at(index).due.load(Ordering::Relaxed)));
         if self.draining() {
             self.retire_free(now, function, out);
         }

@@ -79,7 +79,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`EngineError::TooManyFunctions`].
+    /// [`EngineError::TooManyFunctions`], [`EngineError::TooManyVersions`].
     pub fn function(&self, wanted: &FunctionRef<'_>) -> Result<FunctionId, EngineError> {
         self.functions.find_or_create(wanted)
     }

@@ -68,14 +68,15 @@ impl Engine {
         cold.initialising -= 1;
         smooth(&function.init_ns, took);
         Self::book(function, slot, Account::Starting, now);
-        let own = match self.config.policy.handoff {
-            Handoff::Oldest => None,
-            Handoff::None => cold.waiters.remove_bound_to(id.index),
-        };
-        drop(cold);
-        match own {
-            Some(waiter) => self.serve(now, (holder, function), &waiter, id.index, WaitCause::ColdStart, out),
-            None => self.release(now, (holder, function), id.index, WaitCause::ColdStart, out),
+        if self.config.policy.handoff == Handoff::None
+            && let Some(waiter) = cold.waiters.remove_bound_to(id.index)
+        {
+            drop(cold);
+            self.serve(now, (holder, function), &waiter, id.index, WaitCause::ColdStart, out);
+        } else {
+            self.set_due(now, function, id.index);
+            // Under the same lock: between "no longer starting" and "free" a waiter would look as if nothing were on its way.
+            self.release_locked(now, (holder, function), cold, id.index, false, WaitCause::ColdStart, out);
         }
         Ok(())
     }

@@ -16,6 +16,8 @@ const TIMERS_PER_TICK: usize = 256;
 /// of [`PAUSE_PER_ENTRY`] each, which bounds the sweep's share of a core.
 const UNPACED_ENTRIES: usize = 4096;
 const PAUSE_PER_ENTRY: Nanos = Nanos(100);
+/// When to come back after a visit that other threads' pushes kept from seeing every free instance.
+const LOOK_AGAIN: Nanos = Nanos::from_millis(1);
 
 impl Engine {
     /// When `handle_tick` next has something to do; `None`: nothing is scheduled.
@@ -74,7 +76,7 @@ impl Engine {
     }
 
     pub(super) fn arm(&self, id: FunctionId, function: &Function, at: Nanos) {
-        self.timers.arm(id, &function.armed, at);
+        self.timers.arm(id, &function.armed, at, |id| &self.functions.at(id).armed);
     }
 
     /// Retires every free instance of a function.
@@ -116,7 +118,7 @@ impl Engine {
     /// threads the stack may change meanwhile; then a time may end up with a neighbour, and a compare-exchange keeps it from
     /// overwriting a newer one.
     fn sweep_free(&self, now: Nanos, function: &Function, out: &mut Vec<Command>) -> (usize, Option<Nanos>) {
-        let free = function.pool.free(&self.slots, |index, slot| (index, Nanos(slot.due.load(Ordering::Relaxed))));
+        let (free, whole) = function.pool.free(&self.slots, |index, slot| (index, Nanos(slot.due.load(Ordering::Relaxed))));
         let staying: Vec<_> = free.iter().map(|&(_, due)| due).filter(|&due| due > now).collect();
         let overdue = free.len() - staying.len();
         for _ in 0..overdue {
@@ -127,7 +129,8 @@ impl Engine {
                 let _ = self.slots.at(index).due.compare_exchange(before.0, due.0, Ordering::Relaxed, Ordering::Relaxed);
             }
         }
-        (staying.len(), staying.into_iter().min())
+        let next = if whole { staying.iter().copied().min() } else { Some(now + LOOK_AGAIN) };
+        (staying.len(), next)
     }
 
     /// Retires the free instance on top of the stack, if there is one.

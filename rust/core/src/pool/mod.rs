@@ -30,6 +30,9 @@ pub(crate) struct Pool {
     free: FreeStack,
 }
 
+/// Instances that may be on the stack beyond the promises a walk starts from: those that other threads are just pushing.
+const UNPROMISED: usize = 64;
+
 /// What became of an instance offered without the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Offer {
@@ -111,11 +114,13 @@ impl Pool {
         debug_assert!(before < 0, "a request that left was counted");
     }
 
-    /// Looks at each free instance from the top of the stack down. A snapshot: while others push and pop, entries may be missed or
-    /// seen twice, but never more of them than there were promises.
-    pub(crate) fn free<T>(&self, slots: &SlotTable, look: impl Fn(u32, &Slot) -> T) -> Vec<T> {
-        let promises = usize::try_from(self.balance()).unwrap_or(0);
-        self.free.walk(slots).take(promises).map(|index| look(index, slots.at(index))).collect()
+    /// Looks at each free instance from the top of the stack down, those included whose promise is still to be made. A snapshot: while
+    /// others push and pop, entries may be missed or seen twice. `false`: the walk was cut short, look again soon.
+    pub(crate) fn free<T>(&self, slots: &SlotTable, look: impl Fn(u32, &Slot) -> T) -> (Vec<T>, bool) {
+        let most = usize::try_from(self.balance()).unwrap_or(0) + UNPROMISED;
+        let free: Vec<_> = self.free.walk(slots).take(most).map(|index| look(index, slots.at(index))).collect();
+        let whole = free.len() < most;
+        (free, whole)
     }
 
     /// Free instances minus waiting requests, as of some moment.

@@ -50,6 +50,8 @@ pub(crate) struct Function {
     pub(crate) spec: FunctionSpec,
     /// The function with the same key that this one replaced.
     older: Option<FunctionId>,
+    /// Functions with this key up to this one.
+    version: u32,
     /// Free instances and the hand-off word: the warm path's only shared writes besides the ledger's.
     pub(crate) pool: CachePadded<Pool>,
     pub(crate) ledger: FunctionLedger,
@@ -84,6 +86,9 @@ impl Cold {
         self.creating > 0 && self.waiters.len() > self.initialising
     }
 }
+
+/// Versions of one key that are told apart: a look-up walks them from the newest.
+const MOST_VERSIONS: u32 = 64;
 
 /// All functions of an engine.
 #[derive(Debug)]
@@ -127,7 +132,7 @@ impl FunctionTable {
     ///
     /// # Errors
     ///
-    /// [`EngineError::TooManyFunctions`].
+    /// [`EngineError::TooManyFunctions`], [`EngineError::TooManyVersions`].
     pub(crate) fn find_or_create(&self, wanted: &FunctionRef<'_>) -> Result<FunctionId, EngineError> {
         if let Some(id) = self.lookup(wanted) {
             return Ok(id);
@@ -143,7 +148,12 @@ impl FunctionTable {
         }
         let id = FunctionId(index);
         let map = self.by_key.pin();
-        self.functions.get_or_grow(index).get_or_init(|| Box::new(Function::new(wanted, map.get(wanted.key).copied())));
+        let older = map.get(wanted.key).copied();
+        let version = older.map_or(1, |older| self.at(older).version + 1);
+        if version > MOST_VERSIONS {
+            return Err(EngineError::TooManyVersions { limit: MOST_VERSIONS });
+        }
+        self.functions.get_or_grow(index).get_or_init(|| Box::new(Function::new(wanted, older, version)));
         // Release: whoever reads the new length, or finds the id in the map, finds the entry filled.
         self.len.store(index + 1, Ordering::Release);
         map.insert(wanted.key.into(), id);
@@ -170,7 +180,7 @@ impl FunctionTable {
 }
 
 impl Function {
-    fn new(wanted: &FunctionRef<'_>, older: Option<FunctionId>) -> Self {
+    fn new(wanted: &FunctionRef<'_>, older: Option<FunctionId>, version: u32) -> Self {
         Self {
             spec: FunctionSpec {
                 key: wanted.key.into(),
@@ -179,6 +189,7 @@ impl Function {
                 memory_mb: wanted.memory_mb,
             },
             older,
+            version,
             pool: CachePadded::new(Pool::new()),
             ledger: FunctionLedger::default(),
             armed: AtomicU64::new(u64::MAX),
@@ -205,6 +216,14 @@ mod tests {
         assert_eq!(table.iter().count(), 2);
         assert!(table.knows_key("a"));
         assert!(!table.knows_key("b"));
+    }
+
+    #[test]
+    fn a_key_that_keeps_changing_is_refused_after_64_versions() {
+        let table = FunctionTable::new(1000);
+        let known = (0..1000).filter(|&timeout_s| table.find_or_create(&FunctionRef { timeout_s, ..A }).is_ok()).count();
+        assert_eq!(known, 64);
+        assert!(table.find_or_create(&FunctionRef { key: "b", ..A }).is_ok());
     }
 
     #[test]
