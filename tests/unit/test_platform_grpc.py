@@ -215,8 +215,11 @@ async def test_an_init_without_an_answer_ends_at_its_deadline(service: Service) 
             await platform.init("s1", "i", FUNCTION)
 
 
-async def test_destroying_an_unknown_slot_succeeds(service: Service) -> None:
-    service.script += [pb.DestroySlotReply(status=pb.NotFound)]
+@pytest.mark.parametrize(
+    "answer", [pb.DestroySlotReply(status=pb.NotFound), grpc.StatusCode.NOT_FOUND], ids=["status", "code"]
+)
+async def test_destroying_an_unknown_slot_succeeds(service: Service, answer: Answer) -> None:
+    service.script += [answer]
     async with serving(service) as platform:
         await platform.destroy("s1", "again")
     assert len(service.requests) == 1

@@ -52,6 +52,10 @@ _SETTLED = _REFUSED | {
 _Reply = TypeVar("_Reply", pb.CreateSlotReply, pb.InitReply, pb.DestroySlotReply)
 
 
+class _NotFoundError(PlatformError):
+    """The platform does not know what the call named."""
+
+
 class GrpcPlatform:
     """A client of the platform service; build it on the event loop that uses it.
 
@@ -110,6 +114,9 @@ class GrpcPlatform:
                 if error.code() in _SETTLED:
                     raise
                 raise CreateUnansweredError(f"{what}: {_rpc_text(error)}", lambda: silence(limit)) from None
+            except Exception as error:
+                # There was an answer, but not one that can be read: the slot is there under a name we do not know.
+                raise CreateUnansweredError(f"{what}: unreadable answer: {error}", lambda: silence(limit)) from error
 
         async def late(call: Awaitable[pb.CreateSlotReply]) -> CreatedSlot:
             try:
@@ -151,9 +158,15 @@ class GrpcPlatform:
         """Give a slot back; NotFound means that an earlier call did it."""
         request = pb.DestroySlotRequest(request_id=f"destroy-{platform_id}", id=platform_id, reason=reason)
         what = f"DestroySlot of {platform_id}"
-        reply = await self._repeat(
-            what, lambda remaining: self._stub.DestroySlot(request, timeout=remaining), self._destroy_timeout, _REPEATED
-        )
+        try:
+            reply = await self._repeat(
+                what,
+                lambda remaining: self._stub.DestroySlot(request, timeout=remaining),
+                self._destroy_timeout,
+                _REPEATED,
+            )
+        except _NotFoundError:
+            return
         if reply.status not in (pb.Ok, pb.NotFound):
             raise PlatformError(f"{what}: {_status_text(reply)}")
 
@@ -184,6 +197,8 @@ class GrpcPlatform:
                 reply = await send(deadline - loop.time())
             except grpc.aio.AioRpcError as error:
                 refusal = _rpc_text(error)
+                if error.code() is grpc.StatusCode.NOT_FOUND:
+                    raise _NotFoundError(f"{what}: {refusal}") from None
                 if error.code() not in repeated:
                     raise PlatformError(f"{what}: {refusal}") from None
             else:
@@ -240,6 +255,8 @@ def _channel_options(keepalive: float) -> list[tuple[str, Any]]:
     options: list[tuple[str, Any]] = [
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
+        # With a limit of our own RESOURCE_EXHAUSTED could come from here, after the platform has done its work.
+        ("grpc.max_receive_message_length", -1),
     ]
     if keepalive:
         options += [("grpc.keepalive_time_ms", round(keepalive * 1000)), ("grpc.keepalive_permit_without_calls", 1)]
