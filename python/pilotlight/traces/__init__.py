@@ -1,11 +1,35 @@
-"""Workloads: readers, a writer and a generator around one columnar `Trace`.
+"""Workloads: readers, a writer and generators around one columnar `Trace`.
 
-`read_contest` reads a recorded data set, `synthesize` makes one up, `write_contest` keeps either; all speak `Trace`.
+`read_trace` reads a recorded data set of any known format, `read_contest` and `read_azure2019` one of theirs,
+`generate` makes up load of any kind, `synthesize` contest-like load, `write_contest` keeps either; all speak `Trace`.
 """
 
+from pilotlight.traces.azure2019 import Azure2019, read_azure2019
 from pilotlight.traces.contest import read_contest, read_metas
 from pilotlight.traces.contest_writer import write_contest
+from pilotlight.traces.generators import Generated, generate
+from pilotlight.traces.kinds import KINDS
+from pilotlight.traces.placement import PLACEMENTS
+from pilotlight.traces.reading import FORMATS, ReadOptions, TraceRead, read_trace
 from pilotlight.traces.synth import SynthSettings, synthesize
 from pilotlight.traces.trace import FunctionTable, Trace
 
-__all__ = ["FunctionTable", "SynthSettings", "Trace", "read_contest", "read_metas", "synthesize", "write_contest"]
+__all__ = [
+    "FORMATS",
+    "KINDS",
+    "PLACEMENTS",
+    "Azure2019",
+    "FunctionTable",
+    "Generated",
+    "ReadOptions",
+    "SynthSettings",
+    "Trace",
+    "TraceRead",
+    "generate",
+    "read_azure2019",
+    "read_contest",
+    "read_metas",
+    "read_trace",
+    "synthesize",
+    "write_contest",
+]

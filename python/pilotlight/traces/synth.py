@@ -143,7 +143,7 @@ def synthesize(settings: SynthSettings | None = None) -> Trace:
     streams = np.random.SeedSequence(settings.seed).spawn(3)
     table_rng, plan_rng, request_rng = (np.random.Generator(np.random.PCG64(stream)) for stream in streams)
     length_ms = int(settings.length_s * 1000)
-    functions = _functions(settings.functions, table_rng)
+    functions = draw_functions(settings.functions, table_rng)
     plan = _plan(settings, length_ms, plan_rng)
     arrivals = []
     durations = []
@@ -169,14 +169,14 @@ def synthesize(settings: SynthSettings | None = None) -> Trace:
     )
 
 
-def _functions(count: int, rng: np.random.Generator) -> FunctionTable:
-    """Draw the function table."""
+def draw_functions(count: int, rng: np.random.Generator, prefix: str = "synth") -> FunctionTable:
+    """Draw a function table; keys are the prefix and a number."""
     weights = [runtime.weight for runtime in RUNTIMES.values()]
     names = rng.choice(list(RUNTIMES), size=count, p=_shares(weights)).tolist()
     memory_mb = rng.choice(list(MEMORY_MIX), size=count, p=_shares(list(MEMORY_MIX.values())))
     init_ms = np.array([RUNTIMES[name].init_ms.draw(rng, 1)[0] for name in names])
     return FunctionTable(
-        keys=tuple(f"synth-{index:04d}" for index in range(count)),
+        keys=tuple(f"{prefix}-{index:04d}" for index in range(count)),
         runtimes=tuple(names),
         timeout_s=np.full(count, TIMEOUT_S, dtype=np.uint32),
         memory_mb=memory_mb.astype(np.uint64),
