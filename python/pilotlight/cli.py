@@ -17,11 +17,12 @@ COMMANDS = {
     "serve": ("pilotlight.server.command:serve", "Serve the Scaler protocol over gRPC."),
     "replay": ("pilotlight.replay.command:replay", "Measure a scaler as the contest's simulator does, in real time."),
     "simulate": ("pilotlight.simulation.command:simulate", "Play a trace against policies in virtual time."),
+    "compare": ("pilotlight.comparison.command:compare", "Show every policy's waste against its waiting."),
     "trace": ("pilotlight.traces.command:trace", "Make traces."),
     "policies": ("pilotlight.simulation.command:policies", "List the policies and their parameters."),
 }
-"""Subcommand → module:function and summary. `serve` must not import Polars, `simulate` not grpcio, and `--help`
-neither."""
+"""Subcommand → module:function and summary. `serve` must not import Polars, `simulate` and `compare` not grpcio, only
+a chart Altair, and `--help` none of them."""
 
 
 class LazyGroup(click.Group):

@@ -45,7 +45,7 @@ def open_console(stream: IO[str]) -> Console:
 def print_comparison(console: Console, simulation: Simulation) -> None:
     """Print the policies side by side, the clairvoyant last, and what the figures mean."""
     heads = ["score", "resource\nof 50", "cold\nof 50", "to bound\npoints", "cold\nstarts", "waiting\ns", "slots\nGB·s"]
-    table = _table("policy", heads)
+    table = plain_table("policy", heads)
     for result in simulation.results:
         table.add_row(*_comparison_cells(result))
     bound = simulation.bound
@@ -68,7 +68,7 @@ def print_functions(console: Console, simulation: Simulation) -> None:
     for result in simulation.results:
         frame = function_frame(simulation, result)
         heads = ["MB", "cold start\nms", "requests", "cold\nstarts", "waiting\ns", "unused\nGB·s", "lost\npoints"]
-        table = _table(f"{_folded(result.policy)}\nfunction", heads)
+        table = plain_table(f"{folded(result.policy)}\nfunction", heads)
         for row in frame.head(DEAREST).iter_rows(named=True):
             unused_gb_s = sum(row[f"{state}_gb_s"] for state in HELD_STATES)
             table.add_row(
@@ -102,7 +102,7 @@ def print_policies(console: Console, policies: Sequence[dict[str, Any]]) -> None
 
 def _comparison_cells(result: PolicyResult) -> list[str]:
     return [
-        _folded(result.policy),
+        folded(result.policy),
         f"{result.contest.score:.2f}",
         f"{result.contest.resource:.2f}",
         f"{result.contest.cold:.2f}",
@@ -119,10 +119,10 @@ def _details(simulation: Simulation) -> Table:
     shown = [state for state in states if any(result.ledger["gb_s"][state] for result in simulation.results)]
     waits = [f"{'wait ms' if quantile == 'p50' else ''}\n{quantile}" for quantile in QUANTILES]
     held = [f"{'GB·s' if state == shown[0] else ''}\n{state}" for state in shown]
-    table = _table("policy", [*waits, *held, "peak\nslots", "peak\nGB"])
+    table = plain_table("policy", [*waits, *held, "peak\nslots", "peak\nGB"])
     for result in simulation.results:
         table.add_row(
-            _folded(result.policy),
+            folded(result.policy),
             *(f"{result.wait_ms[quantile]:,.0f}" for quantile in QUANTILES),
             *(f"{result.ledger['gb_s'][state]:,.0f}" for state in shown),
             f"{result.peak_instances:,}",
@@ -131,12 +131,12 @@ def _details(simulation: Simulation) -> Table:
     return table
 
 
-def _folded(policy: str) -> str:
+def folded(policy: str) -> str:
     """Put the parameters of a long policy on lines of their own, rather than cut a word."""
     return policy if len(policy) <= POLICY_WIDTH else policy.replace(",", ",\n  ")
 
 
-def _table(first: str, numbers: Sequence[str]) -> Table:
+def plain_table(first: str, numbers: Sequence[str]) -> Table:
     """Make a table of a text column that folds and number columns that never do."""
     table = Table(box=box.SIMPLE_HEAD, padding=GAP, pad_edge=False, show_edge=False)
     table.add_column(first, overflow="fold")

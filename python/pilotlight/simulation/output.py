@@ -19,19 +19,30 @@ if TYPE_CHECKING:
 
 
 def simulation_json(simulation: Simulation, source: dict[str, Any], *, per_function: bool) -> str:
-    """Render everything as one JSON document.
+    """Render everything as one JSON document; see `document`, whose arguments these are.
 
     Args:
         simulation: what to render.
-        source: where the trace came from, as the document's `trace.source`.
+        source: where the trace came from.
         per_function: give each result its list of functions.
     """
-    trace, settings = simulation.trace, simulation.settings
     results = [result_fields(result) for result in simulation.results]
     if per_function:
         for fields, result in zip(results, simulation.results, strict=True):
             fields["functions"] = function_frame(simulation, result).drop("policy").to_dicts()
-    document = {
+    return to_json(document(simulation, source, results))
+
+
+def document(simulation: Simulation, source: dict[str, Any], results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Lay results out beside the bound, the trace and the settings.
+
+    Args:
+        simulation: where the figures of the trace come from.
+        source: where the trace came from, as the document's `trace.source`.
+        results: what to show of each result.
+    """
+    trace, settings = simulation.trace, simulation.settings
+    return {
         "results": results,
         "clairvoyant": simulation.bound._asdict(),
         "trace": {
@@ -48,7 +59,11 @@ def simulation_json(simulation: Simulation, source: dict[str, Any], *, per_funct
         "settings": {name: getattr(settings, name) for name in settings.__slots__},
         "version": __version__,
     }
-    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def to_json(fields: dict[str, Any]) -> str:
+    """Render a document for people and programs."""
+    return json.dumps(fields, indent=2, allow_nan=False, ensure_ascii=False)
 
 
 def result_fields(result: PolicyResult) -> dict[str, Any]:
@@ -82,7 +97,7 @@ def write_csv(simulation: Simulation, path: Path, *, per_function: bool) -> None
     if per_function:
         pl.concat([function_frame(simulation, result) for result in simulation.results]).write_csv(path)
         return
-    rows = [_flat(result_fields(result)) for result in simulation.results]
+    rows = [flat(result_fields(result)) for result in simulation.results]
     rows.append({"policy": CLAIRVOYANT, "wait_s": 0.0, **simulation.bound._asdict()})
     pl.DataFrame(rows, infer_schema_length=None).write_csv(path)
 
@@ -96,12 +111,12 @@ def write_requests(simulation: Simulation, path: Path) -> None:
         frame.write_csv(path)
 
 
-def _flat(fields: dict[str, Any]) -> dict[str, Any]:
+def flat(fields: dict[str, Any]) -> dict[str, Any]:
     """Turn nested groups into columns: `gb_s: {idle}` becomes `gb_s_idle`."""
-    flat: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     for name, value in fields.items():
         if isinstance(value, dict):
-            flat.update({f"{name}_{inner}": amount for inner, amount in value.items()})
+            columns.update({f"{name}_{inner}": amount for inner, amount in flat(value).items()})
         else:
-            flat[name] = value
-    return flat
+            columns[name] = value
+    return columns

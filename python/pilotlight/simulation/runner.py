@@ -156,16 +156,37 @@ def run_policies(
     Raises:
         ConfigError: a policy does not parse.
     """
-    settings = SimulationSettings() if settings is None else settings
     check_policies(policies)
+    prepared = prepare(trace, settings)
+    results = [run_policy(prepared, policy, progress) for policy in policies]
+    return Simulation(trace, prepared.settings, results, prepared.bound, prepared.bound_gb_s)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedTrace:
+    """A trace laid out for the engine, with its bound; runs only read it, so that threads may share it.
+
+    Attributes:
+        trace: the workload.
+        settings: the platform.
+        columns: the arguments that the simulator and the bound have in common.
+        bound: of the whole trace.
+        bound_gb_s: float64, the bound's `slot_gb_s` of each function.
+    """
+
+    trace: Trace
+    settings: SimulationSettings
+    columns: dict[str, Any]
+    bound: Bound
+    bound_gb_s: NDArray[np.float64]
+
+
+def prepare(trace: Trace, settings: SimulationSettings | None = None) -> PreparedTrace:
+    """Lay a trace out and compute its bound, once for all policies; None takes the default platform."""
+    settings = SimulationSettings() if settings is None else settings
     columns = _columns(trace, settings)
     best = _core.clairvoyant(**columns)
-    bound = _bound(trace, float(best["slot_gb_s"]))
-    results = [
-        _run(policy, trace=trace, settings=settings, columns=columns, bound=bound, progress=progress)
-        for policy in policies
-    ]
-    return Simulation(trace, settings, results, bound, best["functions"])
+    return PreparedTrace(trace, settings, columns, _bound(trace, float(best["slot_gb_s"])), best["functions"])
 
 
 def _columns(trace: Trace, settings: SimulationSettings) -> dict[str, Any]:
@@ -190,19 +211,14 @@ def _bound(trace: Trace, slot_gb_s: float) -> Bound:
     return Bound(score=resource + HALF, resource=resource, cold=HALF, slot_gb_s=slot_gb_s)
 
 
-def _run(
-    policy: str,
-    *,
-    trace: Trace,
-    settings: SimulationSettings,
-    columns: dict[str, Any],
-    bound: Bound,
-    progress: Callable[[str, int], None] | None,
+def run_policy(
+    prepared: PreparedTrace, policy: str, progress: Callable[[str, int], None] | None = None
 ) -> PolicyResult:
-    """Simulate one policy."""
+    """Simulate one policy; see `run_policies`."""
+    trace, settings, bound = prepared.trace, prepared.settings, prepared.bound
     started = time.perf_counter()
     report = _core.simulate(
-        **columns,
+        **prepared.columns,
         keys=list(trace.functions.keys),
         policy=policy,
         tail_ns=round(settings.tail_s * NS_PER_S),

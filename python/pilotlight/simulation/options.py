@@ -1,0 +1,175 @@
+"""What the commands that simulate have in common: the TRACE, the platform, and the files they write.
+
+`workload_options` gives a command all options of `Workload` and hands them over as one value, `result_options` those
+of the files. Nothing is read or written here except by `Workload.load`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from pilotlight.simulation.runner import SimulationSettings
+from pilotlight.traces import FORMATS, PLACEMENTS, ReadOptions, SynthSettings, Trace, read_trace, synthesize
+from pilotlight.traces.options import duration
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+PLATFORM = SimulationSettings()
+STDOUT = "-"
+
+
+class Workload(NamedTuple):
+    """The TRACE and the platform as the command line gives them; the options' helps say what each means."""
+
+    trace: Path | None
+    requests: Path | None
+    metas: Path | None
+    format_name: str | None
+    placement: str
+    start: float
+    length: float | None
+    create_ms: float
+    tail: float
+    create_failure: float
+    init_failure: float
+    seed: int
+
+    @property
+    def settings(self) -> SimulationSettings:
+        """The platform.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        return SimulationSettings(self.create_ms, self.tail, self.create_failure, self.init_failure, self.seed)
+
+    def load(self) -> tuple[Trace, dict[str, Any]]:
+        """Read the trace, or generate one and say so on stderr; with it goes where it came from.
+
+        Raises:
+            TraceError: the trace is missing or malformed, or nothing arrives in the window.
+        """
+        played, source = self._read()
+        if self.start or self.length is not None:
+            played = played.slice(self.start, self.length)
+        return played, source | {"window": {"start_s": self.start, "length_s": self.length}}
+
+    def _read(self) -> tuple[Trace, dict[str, Any]]:
+        if self.trace is None and self.requests is None and self.metas is None:
+            settings = SynthSettings(seed=self.seed)
+            click.echo(
+                f"no TRACE: generated load of {settings.requests} requests of {settings.functions} functions in"
+                f" {settings.length_s:g} s, seed {settings.seed} (`pilotlight trace synth` writes others)",
+                err=True,
+            )
+            return synthesize(settings), {"kind": "synth", **asdict(settings)}
+        options = ReadOptions(self.requests, self.metas, self.seed, self.placement)
+        found = read_trace(self.trace, format_name=self.format_name, options=options)
+        for note in found.notes:
+            click.echo(note, err=True)
+        return found.trace, found.source
+
+
+def output_file(value: str) -> Path:
+    """Name a file to write after a long run; that its folder is there is found out before.
+
+    Raises:
+        click.BadParameter: it is a folder, or has none.
+    """
+    path = Path(value)
+    if path.is_dir():
+        raise click.BadParameter(f"{path} is a folder; give the name of a file to write")
+    if not path.parent.is_dir():
+        raise click.BadParameter(f"{path.parent} is not a folder; make it first")
+    return path
+
+
+def file_named(*suffixes: str) -> Callable[[str], Path]:
+    """Make the type of an `output_file` whose format its suffix tells; another suffix is refused."""
+
+    def file(value: str) -> Path:
+        if not value.endswith(suffixes):
+            raise click.BadParameter(f"{value} must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}")
+        return output_file(value)
+
+    return file
+
+
+WORKLOAD_OPTIONS = (
+    click.argument("trace", type=click.Path(path_type=Path), required=False),
+    click.option("--requests", type=click.Path(path_type=Path), help="The requests file, if TRACE does not settle it."),
+    click.option("--metas", type=click.Path(path_type=Path), help="The metas file, if TRACE does not settle it."),
+    click.option(
+        "--format", "format_name", type=click.Choice(list(FORMATS)), help="Of TRACE; told by its files' names."
+    ),
+    click.option(
+        "--placement",
+        type=click.Choice(list(PLACEMENTS)),
+        default=ReadOptions().placement,
+        show_default=True,
+        help="Where requests lie inside their minute, if TRACE only counts them.",
+    ),
+    click.option("--start", type=duration, default="0s", show_default=True, help="Leave out what arrives before."),
+    click.option("--length", type=duration, help="Take only what arrives in this time from the start on."),
+    click.option(
+        "--create-ms", type=float, default=PLATFORM.create_ms, show_default=True, help="How long CreateSlot takes."
+    ),
+    click.option("--tail", type=duration, default="300s", show_default=True, help="Run on after the last arrival."),
+    click.option(
+        "--create-failure", type=click.FloatRange(0, 1), default=0.0, help="Probability that a CreateSlot fails."
+    ),
+    click.option("--init-failure", type=click.FloatRange(0, 1), default=0.0, help="Probability that an Init fails."),
+    click.option(
+        "--seed", default=PLATFORM.seed, show_default=True, help="Of failures and of whatever TRACE leaves open."
+    ),
+)
+
+RESULT_OPTIONS = (
+    click.option(
+        "--json",
+        "json_file",
+        type=output_file,
+        is_flag=False,
+        flag_value=STDOUT,
+        metavar="[FILE|-]",
+        help="Write JSON to FILE, or to stdout instead of the tables.",
+    ),
+    click.option("--csv", "csv_file", type=output_file, metavar="FILE", help="Write the results as CSV."),
+)
+
+
+def workload_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command TRACE and the platform's options; it takes them as one keyword argument, `workload`."""
+
+    @functools.wraps(command)
+    def gathered(**given: Any) -> None:  # noqa: ANN401 - the values of all options
+        workload = Workload(**{name: given.pop(name) for name in Workload._fields})
+        command(workload=workload, **given)
+
+    return _with(WORKLOAD_OPTIONS, gathered)
+
+
+def result_options(command: Command) -> Command:
+    """Give a command `--json` and `--csv`; it takes them as `json_file` and `csv_file`."""
+    return _with(RESULT_OPTIONS, command)
+
+
+def write_json(path: Path, text: str) -> bool:
+    """Write a document to its file or to stdout; tell whether stdout is taken."""
+    if str(path) == STDOUT:
+        click.echo(text)
+        return True
+    path.write_text(text + "\n", encoding="utf-8")
+    return False
+
+
+def _with(options: tuple[Callable[[Command], Command], ...], command: Command) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
