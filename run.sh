@@ -4,10 +4,11 @@
 # Starts `pilotlight serve` with this script's arguments, waits until the scaler accepts connections, then until the
 # simulator's statistics do, and stops the scaler when the statistics close. SIGTERM and SIGINT stop the scaler at once.
 #
-#   SCALER_PORT      where the scaler listens (9001)
-#   STATISTICS_PORT  where the simulator answers its statistics (9000)
-#   START_LIMIT      seconds that either may take to accept connections (600)
-#   STOP_LIMIT       seconds that the scaler may take to end after SIGTERM before it is killed (30)
+#   SCALER_PORT        where the scaler listens (9001)
+#   STATISTICS_PORT    where the simulator answers its statistics (9000)
+#   START_LIMIT        seconds that either may take to accept connections (600)
+#   STOP_LIMIT         seconds that the scaler may take to end after SIGTERM before it is killed (30)
+#   PILOTLIGHT_POLICY  the policy, unless an argument says it (level_gap:lambda=contest, the contest's own price)
 #
 # Exit status: the scaler's own; 1 when it or the simulator does not come up in time, or the scaler ends by itself.
 set -u
@@ -17,6 +18,10 @@ statistics_port=${STATISTICS_PORT:-9000}
 start_limit=${START_LIMIT:-600}
 stop_limit=${STOP_LIMIT:-30}
 export PILOTLIGHT_ADDRESS=${PILOTLIGHT_ADDRESS:-0.0.0.0:$scaler_port}
+# The environment is stronger than a configuration file, whose policy must not be overruled from here.
+if [[ " $*" != *" --config"* ]]; then
+  export PILOTLIGHT_POLICY=${PILOTLIGHT_POLICY:-level_gap:lambda=contest}
+fi
 
 say() { echo "run.sh: $*" >&2; }
 

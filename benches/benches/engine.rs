@@ -8,7 +8,7 @@ use pilotlight_core::{Assign, FunctionRef, Nanos, RequestTag};
 
 fn warm_pair(c: &mut Criterion) {
     let mut group = c.benchmark_group("warm_pair");
-    for policy in ["fixed", "break_even"] {
+    for policy in ["fixed", "break_even", "level_gap"] {
         let (engine, _) = warm_engine(policy, 1);
         let wanted = FunctionRef { key: "function-0", runtime: "go", timeout_s: 60, memory_mb: 128 };
         let mut out = Vec::new();

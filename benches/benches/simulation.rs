@@ -49,6 +49,7 @@ fn run(c: &mut Criterion) {
                     init_failure: 0.0,
                     seed: 0,
                     per_request: false,
+                    explain: None,
                 },
                 |options| simulate(&trace, &functions, options, &mut |_| ControlFlow::Continue(())).expect("a valid trace"),
                 BatchSize::SmallInput,

@@ -129,7 +129,7 @@ class Scaler:
     """One engine behind the wire format. Thread-safe; every method may be called from any thread.
 
     Args:
-        policy: policy specification, e.g. ``"fixed:keep_alive=5s"`` (see `policies`).
+        policy: policy specification, e.g. ``"fixed:keep_alive=5s"`` (see `policies`); ``"level_gap"`` if not given.
         boot_id: 32 random bits that mark this process's instance ids, so that ids of an earlier process are unknown.
         assign_deadline_ns: longest that a request may wait; a client's earlier deadline counts.
         start_attempts: starts that may fail while a request is the oldest before it gets an error; at least 1.
@@ -215,13 +215,19 @@ class SimReport:
         """The same keys as `Scaler.snapshot`."""
     @property
     def functions(self) -> dict[str, NDArray[Any]]:
-        """One row a function, in the order of the function table."""
+        """One row a function, in the order of the function table.
+
+        The ledger's counts, `wait_s`, of it `{cause}_wait_s`, and `{state}_gb_s`.
+        """
     @property
     def requests(self) -> dict[str, NDArray[Any]] | None:
         """Rows a request: `wait_ns` uint64, `outcome` uint8 (0 warm, 1 cold start, 2 hand-off, 3 failed), or None."""
     @property
     def wait_quantiles_ns(self) -> dict[str, int]:
         """`p50`, `p95`, `p99`, `max` over all answered requests (three significant digits)."""
+    @property
+    def explanation(self) -> dict[str, Any] | None:
+        """Of the function asked for: `decisions` [(ns, text)], `left_out` int, `accounts` [(ns, [text])]; or None."""
     @property
     def peak_instances(self) -> int: ...
     @property
@@ -247,6 +253,7 @@ def simulate(
     init_failure: float = 0.0,
     seed: int = 0,
     per_request: bool = False,
+    explain: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SimReport:
     """Run the engine over a trace in virtual time, without the GIL.
@@ -263,6 +270,7 @@ def simulate(
         init_failure: probability that an Init fails.
         seed: of the failure model's generator.
         per_request: keep the per-request columns.
+        explain: row of the function whose decisions are to be written down with their reasons.
         progress: called after every 65,536 requests, at most every 100 ms of run time, with the number of requests
             played; an exception it raises ends the run.
 
@@ -288,4 +296,10 @@ def clairvoyant(
     """
 
 def policies() -> list[dict[str, Any]]:
-    """List the policies: `name`, `summary`, `source`, `parameters` (list of `name`, `default`, `unit`, `summary`)."""
+    """List the policies.
+
+    Returns:
+        One dict a policy: `name`, `summary`, `source`, `grade` (REAL, KIN or MODEL: how close it is to its source),
+        `grade_meaning` (the same in words), `parameters` (list of `name`, `default`, `unit`, `summary`; those that
+        every policy takes come last).
+    """

@@ -162,9 +162,12 @@ class ServeConfig(BaseSettings):
     sim_init_failure: float = Field(0.0, ge=0, le=1, description="`sim`: share of Init calls that fail.")
     sim_seed: int = Field(0, ge=0, description="`sim`: seed of the failures.")
     policy: str = Field(
-        "break_even",
+        "level_gap",
         min_length=1,
-        description="What to keep, start ahead and retire; `pilotlight policies` lists the choices.",
+        description=(
+            "What to keep, start ahead and retire; `pilotlight policies` lists the choices, docs/serve.md explains "
+            "their price `lambda`."
+        ),
     )
     assign_deadline: Duration = Field(
         600.0,

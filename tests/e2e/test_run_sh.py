@@ -31,6 +31,7 @@ def stop(number, frame):
         os._exit(7)
 signal.signal(signal.SIGTERM, stop)
 (notes / "arguments").write_text("\\n".join(sys.argv[1:]))
+(notes / "policy").write_text(os.environ.get("PILOTLIGHT_POLICY", "not set"))
 (notes / "pid").write_text(str(os.getpid()))
 if os.environ.get("ENDS_WITH"):
     os._exit(int(os.environ["ENDS_WITH"]))
@@ -156,6 +157,26 @@ def test_scaler_stops_when_the_statistics_close(container: Callable[..., Contain
     assert not run.scaler_runs
     arguments = (run.notes / "arguments").read_text(encoding="utf-8").split("\n")
     assert arguments == ["serve", "--policy", "fixed:keep_alive=5s", "two words"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "policy"),
+    [
+        ([], {}, "level_gap:lambda=contest"),
+        ([], {"PILOTLIGHT_POLICY": "fixed"}, "fixed"),
+        (["--config", "settings.toml"], {}, "not set"),
+        (["--log-format=json", "--config=settings.toml"], {}, "not set"),
+    ],
+    ids=["nothing", "environment", "file", "file in one word"],
+)
+def test_contest_price_is_taken_unless_something_else_sets_the_policy(
+    container: Callable[..., Container], arguments: list[str], environment: dict[str, str], policy: str
+) -> None:
+    run = container(*arguments, **environment)
+    run.await_note("listening")
+    run.process.send_signal(signal.SIGTERM)
+    run.end()
+    assert (run.notes / "policy").read_text(encoding="utf-8") == policy
 
 
 def test_scaler_waits_for_a_simulator_that_is_not_there_yet(container: Callable[..., Container]) -> None:

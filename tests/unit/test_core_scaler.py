@@ -222,7 +222,7 @@ def test_limits_refuse_with_the_setting_to_raise() -> None:
 
 
 def test_a_drain_answers_everyone_and_leaves_nothing() -> None:
-    scaler = Scaler(max_waiting=10)
+    scaler = Scaler(policy="fixed", max_waiting=10)
     busy(scaler, 0, "r1")
     waiter, (create,) = queue(scaler, S, "r2")
     assert isinstance(create, CreateSlot)
@@ -262,7 +262,7 @@ def test_a_stage_is_create_or_init() -> None:
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"policy": "lru"}, "`lru`"),
+        ({"policy": "ttl"}, "`ttl`"),
         ({"policy": "fixed:keep_alive=5"}, "keep_alive"),
         ({"start_attempts": 0}, "start_attempts"),
     ],

@@ -59,14 +59,26 @@ def test_functions_are_columns_in_the_order_of_the_table() -> None:
         "handoffs": [0, 0],
         "failed": [0, 0],
         "wait_s": [1.0, 0.0],
+        "cold_start_wait_s": [1.0, 0.0],
+        "handoff_wait_s": [0.0, 0.0],
+        "failed_wait_s": [0.0, 0.0],
         "starting_gb_s": [1.0, 0.0],
         "idle_gb_s": [6.5, 0.0],
         "busy_gb_s": [3.0, 0.0],
         "retiring_gb_s": [0.0, 0.0],
         "leaked_gb_s": [0.0, 0.0],
     }
-    assert {name: column.tolist() for name, column in functions.items()} == expected
+    assert {name: column.tolist() for name, column in functions.items() if name in expected} == expected
     assert {column.dtype.name for column in functions.values()} == {"uint64", "float64"}
+
+
+def test_function_columns_add_up_to_the_ledger() -> None:
+    report = run()
+    counts = {name for name, column in report.functions.items() if column.dtype == np.uint64}
+    assert {"starts", "starts_ahead", "starts_cancelled", "held_back", "retired"} < counts
+    assert {name: report.functions[name].sum() for name in counts} == {name: report.ledger[name] for name in counts}
+    for cause, wait_s in report.ledger["wait_s"].items():
+        assert report.functions[f"{cause}_wait_s"].sum() == wait_s
 
 
 def test_requests_are_kept_only_when_asked_for() -> None:
@@ -147,8 +159,8 @@ def test_a_wrong_option_is_named(changed: dict[str, Any], expected: str) -> None
 
 
 def test_a_policy_that_does_not_parse_is_named() -> None:
-    with pytest.raises(ConfigError, match="`lru`"):
-        run(policy="lru")
+    with pytest.raises(ConfigError, match="`ttl`"):
+        run(policy="ttl")
 
 
 def test_a_column_of_another_type_is_refused() -> None:

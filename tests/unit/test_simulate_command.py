@@ -47,7 +47,7 @@ def test_tables_compare_the_usual_policies_with_the_clairvoyant_last(folder: Pat
 def test_numbers_of_the_table_end_in_the_same_columns(folder: Path) -> None:
     lines = run(folder).stdout.splitlines()
     named = [line.rstrip() for line in lines if line.startswith((*DEFAULT_POLICIES, "clairvoyant"))]
-    rows, details = named[:5], named[5:]
+    rows, details = named[: len(DEFAULT_POLICIES) + 1], named[len(DEFAULT_POLICIES) + 1 :]
     assert len({len(row) for row in rows}) == len({len(row) for row in details}) == 1
     points = [{position for position, character in enumerate(row[30:60]) if character == "."} for row in rows]
     assert all(position == points[0] for position in points)
@@ -171,7 +171,7 @@ def test_bad_trace_ends_with_status_2_and_one_line(tmp_path: Path, capsys: pytes
 def test_policies_are_listed_with_parameters_and_defaults() -> None:
     shown = CliRunner().invoke(policies, [], catch_exceptions=False).stdout
     listed = json.loads(CliRunner().invoke(policies, ["--json"], catch_exceptions=False).stdout)
-    assert {"fixed", "break_even"} <= {policy["name"] for policy in listed}
+    assert {"fixed", "break_even", "level_gap"} <= {policy["name"] for policy in listed}
     for policy in listed:
         assert policy["name"] in shown
         for parameter in policy["parameters"]:

@@ -43,7 +43,7 @@ def write_chart(comparison: Comparison, path: Path) -> None:
         color="independent", shape="independent"
     )
     spec = stacked.to_dict() | {"background": "white", "padding": 20}
-    spec["config"] = _theme(dark=False, font="Helvetica, Arial, sans-serif")
+    spec["config"] = theme(dark=False, font="Helvetica, Arial, sans-serif")
     if path.suffix == ".svg":
         path.write_text(vl_convert.vegalite_to_svg(spec), encoding="utf-8")
     else:
@@ -68,7 +68,7 @@ def _page(comparison: Comparison) -> str:
         facts=html.escape(facts),
         library=_library(),
         specs=_script_json(specs),
-        themes=_script_json({"light": _theme(dark=False, font=FONT), "dark": _theme(dark=True, font=FONT)}),
+        themes=_script_json({"light": theme(dark=False, font=FONT), "dark": theme(dark=True, font=FONT)}),
     )
 
 
@@ -83,7 +83,7 @@ def _script_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
 
 
-def _theme(*, dark: bool, font: str) -> dict[str, Any]:
+def theme(*, dark: bool, font: str) -> dict[str, Any]:
     """Make the renderer's configuration: everything that is not data."""
     text, soft, grid = ("#e6edf3", "#9da7b1", "#2b323b") if dark else ("#1f2328", "#59636e", "#e6e9ec")
     return {

@@ -36,21 +36,25 @@ KEEP_ALIVES = ("1s", "2s", "5s", "10s", "20s", "30s", "60s", "120s", "300s", "60
 LAMBDAS = ("0", "0.1", "0.3", "1", "3", "10", "30", "100", "300")
 """GB·s per second waited: from memory alone to hardly any waiting."""
 
+MEMORIES = ("8GB", "16GB", "32GB", "64GB", "128GB", "256GB")
+"""Limits on all slots together, for the policies that keep instances until memory is short."""
+
 FAMILIES = (
     Family("fixed", "#7d8590", "keep_alive", KEEP_ALIVES),
     Family("break_even", "#2f7fd6", "lambda", LAMBDAS),
-    Family("level_gap", "#d9480f", "lambda", LAMBDAS),
+    Family("level_gap", "#d9480f", "lambda", LAMBDAS[1:]),
     Family("hybrid_histogram", "#0c8599"),
     Family("lsth", "#ae3ec9"),
-    Family("greedy_dual", "#2b8a3e", "memory"),
-    Family("lru", "#b08900", "memory"),
+    Family("greedy_dual", "#2b8a3e", "memory", MEMORIES),
+    Family("lru", "#b08900", "memory", MEMORIES),
     Family("icebreaker", "#5a67e8"),
     Family("knative", "#e64980"),
     Family("hpa", "#a0643c"),
     Family("seasonal_quantile", "#5c940d"),
+    Family("floor", "#868e96"),
 )
 
-FURTHER_COLOURS = ("#1098ad", "#c2255c", "#7c6f00", "#6741d9", "#868e96")
+FURTHER_COLOURS = ("#1098ad", "#c2255c", "#7c6f00", "#6741d9")
 """Of policies that have no entry, in turn."""
 
 

@@ -87,17 +87,27 @@ def print_functions(console: Console, simulation: Simulation) -> None:
 
 
 def print_policies(console: Console, policies: Sequence[dict[str, Any]]) -> None:
-    """Print the policies with their parameters and defaults."""
+    """Print the policies with where they come from, how close to it they are, their parameters and defaults."""
     table = Table(box=box.SIMPLE_HEAD, padding=GAP, pad_edge=False, show_edge=False)
     table.add_column("policy", no_wrap=True)
     table.add_column("parameter=default", no_wrap=True)
     table.add_column("what it does", overflow="fold")
+    shared = [each for each in policies[0]["parameters"] if all(each in policy["parameters"] for policy in policies)]
     for policy in policies:
         table.add_row(policy["name"], "", policy["summary"])
-        for parameter in policy["parameters"]:
-            table.add_row("", f"{parameter['name']}={parameter['default']}", parameter["summary"])
-        table.add_section()
+        table.add_row("", policy["grade"], policy["source"])
+        _add_parameters(table, [each for each in policy["parameters"] if each not in shared])
+    table.add_row("(every policy)", "", "takes these parameters, too")
+    _add_parameters(table, shared)
     console.print(table)
+    for grade, meaning in sorted({(policy["grade"], policy["grade_meaning"]) for policy in policies}, reverse=True):
+        console.print(f"{grade}: {meaning}.")
+
+
+def _add_parameters(table: Table, parameters: Sequence[dict[str, str]]) -> None:
+    for parameter in parameters:
+        table.add_row("", f"{parameter['name']}={parameter['default']}", parameter["summary"])
+    table.add_section()
 
 
 def _comparison_cells(result: PolicyResult) -> list[str]:

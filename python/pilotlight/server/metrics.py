@@ -43,10 +43,13 @@ _COUNTERS = {
     "pilotlight_idle_unknown": ("idle_unknown", "Idle calls for a function or an instance that is unknown."),
     "pilotlight_replies_abandoned": ("abandoned", "Instances taken back because their reply could not be delivered."),
     "pilotlight_starts": ("starts", "Starts begun."),
+    "pilotlight_starts_ahead": ("starts_ahead", "Starts of these that no waiting request asked for."),
+    "pilotlight_held_back": ("held_back", "Requests that waited without a start of their own, which was worth more."),
     "pilotlight_start_failures": ("starts_failed", "Starts that failed."),
     "pilotlight_starts_cancelled": ("starts_cancelled", "Starts that nobody needed any more before Init."),
     "pilotlight_slots_reused": ("slots_reused", "Created slots that went to another function of the same memory."),
     "pilotlight_retired": ("retired", "Instances the policy let go."),
+    "pilotlight_evicted": ("evicted", "Free instances given up because memory was short."),
     "pilotlight_destroyed": ("destroyed", "Slots whose destruction the platform confirmed."),
     "pilotlight_destroy_failures": ("destroy_failures", "DestroySlot calls that failed and are issued again."),
 }

@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pilotlight import _core
+from pilotlight.report.explanation import print_explanation
 from pilotlight.report.table import open_console, print_comparison, print_functions, print_policies
+from pilotlight.simulation.explanation import find_function
 from pilotlight.simulation.options import Workload, file_named, result_options, workload_options, write_json
 from pilotlight.simulation.output import simulation_json, write_csv, write_requests
 from pilotlight.simulation.runner import check_policies, run_policies
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-DEFAULT_POLICIES = ("fixed:keep_alive=300s", "fixed:keep_alive=5s", "fixed:keep_alive=1s", "break_even")
+DEFAULT_POLICIES = ("fixed:keep_alive=300s", "fixed:keep_alive=5s", "fixed:keep_alive=1s", "break_even", "level_gap")
 
 
 @click.command()
@@ -29,6 +31,11 @@ DEFAULT_POLICIES = ("fixed:keep_alive=300s", "fixed:keep_alive=5s", "fixed:keep_
 @click.option("--policy", "policies_", metavar="SPEC", multiple=True, help="Policy to simulate; may be repeated.")
 @click.option(
     "--per-function", is_flag=True, help="Show the functions that cost most; all of them in --json and --csv."
+)
+@click.option(
+    "--explain",
+    metavar="FUNCTION",
+    help="Show what was decided for one function, and why; a key, or as much of it as no other key begins with.",
 )
 @result_options
 @click.option(
@@ -43,6 +50,7 @@ def simulate(
     workload: Workload,
     policies_: tuple[str, ...],
     per_function: bool,
+    explain: str | None,
     json_file: Path | None,
     csv_file: Path | None,
     requests_out: Path | None,
@@ -57,8 +65,9 @@ def simulate(
     check_policies(policies)
     settings = workload.settings
     played, source = workload.load()
+    explained = None if explain is None else find_function(played.functions.keys, explain)
     with _progress(len(played)) as progress:
-        simulation = run_policies(played, policies, settings, progress)
+        simulation = run_policies(played, policies, settings, progress, explained)
     try:
         if csv_file is not None:
             write_csv(simulation, csv_file, per_function=per_function)
@@ -74,6 +83,7 @@ def simulate(
     print_comparison(console, simulation)
     if per_function:
         print_functions(console, simulation)
+    print_explanation(console, simulation)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""What the commands that simulate have in common: the TRACE, the platform, and the files they write.
+"""What the commands that simulate have in common: the load, the platform, and the files they write.
 
 `workload_options` gives a command all options of `Workload` and hands them over as one value, `result_options` those
 of the files. Nothing is read or written here except by `Workload.load`.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import click
 
 from pilotlight.simulation.runner import SimulationSettings
-from pilotlight.traces import FORMATS, PLACEMENTS, ReadOptions, SynthSettings, Trace, read_trace, synthesize
+from pilotlight.traces import FORMATS, PLACEMENTS, ReadOptions, Trace, generate, read_trace
+from pilotlight.traces.kinds import CONTEST
 from pilotlight.traces.options import duration
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -25,13 +25,14 @@ STDOUT = "-"
 
 
 class Workload(NamedTuple):
-    """The TRACE and the platform as the command line gives them; the options' helps say what each means."""
+    """The load and the platform as the command line gives them; the options' helps say what each means."""
 
     trace: Path | None
     requests: Path | None
     metas: Path | None
     format_name: str | None
     placement: str
+    synth: str | None
     start: float
     length: float | None
     create_ms: float
@@ -53,7 +54,9 @@ class Workload(NamedTuple):
         """Read the trace, or generate one and say so on stderr; with it goes where it came from.
 
         Raises:
-            TraceError: the trace is missing or malformed, or nothing arrives in the window.
+            TraceError: the trace is missing or malformed, the load is none that can be generated, or nothing arrives
+                in the window.
+            click.UsageError: there is both a trace to read and load to generate.
         """
         played, source = self._read()
         if self.start or self.length is not None:
@@ -62,18 +65,24 @@ class Workload(NamedTuple):
 
     def _read(self) -> tuple[Trace, dict[str, Any]]:
         if self.trace is None and self.requests is None and self.metas is None:
-            settings = SynthSettings(seed=self.seed)
-            click.echo(
-                f"no TRACE: generated load of {settings.requests} requests of {settings.functions} functions in"
-                f" {settings.length_s:g} s, seed {settings.seed} (`pilotlight trace synth` writes others)",
-                err=True,
-            )
-            return synthesize(settings), {"kind": "synth", **asdict(settings)}
+            return self._generate()
+        if self.synth is not None:
+            raise click.UsageError("--synth generates the load to play; leave it out, or TRACE, --requests and --metas")
         options = ReadOptions(self.requests, self.metas, self.seed, self.placement)
         found = read_trace(self.trace, format_name=self.format_name, options=options)
         for note in found.notes:
             click.echo(note, err=True)
         return found.trace, found.source
+
+    def _generate(self) -> tuple[Trace, dict[str, Any]]:
+        spec = CONTEST if self.synth is None else self.synth
+        made = generate(spec, seed=self.seed)
+        click.echo(
+            f"no TRACE: generated {spec} load, {len(made.trace)} requests of {len(made.trace.functions)} functions in"
+            f" {made.source['length_s']:g} s, seed {self.seed} (`pilotlight trace synth` writes it in other sizes)",
+            err=True,
+        )
+        return made.trace, made.source
 
 
 def output_file(value: str) -> Path:
@@ -114,6 +123,11 @@ WORKLOAD_OPTIONS = (
         default=ReadOptions().placement,
         show_default=True,
         help="Where requests lie inside their minute, if TRACE only counts them.",
+    ),
+    click.option(
+        "--synth",
+        metavar="KIND[:NAME=VALUE,...]",
+        help="What load to generate if there is no TRACE; `pilotlight trace kinds` lists them.  [default: contest]",
     ),
     click.option("--start", type=duration, default="0s", show_default=True, help="Leave out what arrives before."),
     click.option("--length", type=duration, help="Take only what arrives in this time from the start on."),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pilotlight import __version__
+from pilotlight.simulation.explanation import explanation_fields
 from pilotlight.simulation.frames import function_frame, request_frame
 from pilotlight.simulation.runner import CLAIRVOYANT
 from pilotlight.traces.trace import NS_PER_S
@@ -30,6 +31,9 @@ def simulation_json(simulation: Simulation, source: dict[str, Any], *, per_funct
     if per_function:
         for fields, result in zip(results, simulation.results, strict=True):
             fields["functions"] = function_frame(simulation, result).drop("policy").to_dicts()
+    for fields, result in zip(results, simulation.results, strict=True):
+        if result.explanation is not None:
+            fields["explanation"] = explanation_fields(result, result.explanation)
     return to_json(document(simulation, source, results))
 
 

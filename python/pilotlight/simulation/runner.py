@@ -14,6 +14,7 @@ import numpy as np
 
 from pilotlight import _core
 from pilotlight.errors import ConfigError
+from pilotlight.simulation.explanation import Explanation
 from pilotlight.simulation.score import HALF, ContestScore, ContestStatistics, contest_score
 from pilotlight.traces.trace import NS_PER_MS, NS_PER_S
 
@@ -90,6 +91,7 @@ class PolicyResult:
     """What one policy made of the trace. docs/simulate.md explains every figure.
 
     `functions` and `requests` are the engine's columns: one row a function of the table, one row a request.
+    `explanation` is of the function that was asked for, else None.
     """
 
     policy: str
@@ -108,6 +110,7 @@ class PolicyResult:
     events: int
     functions: dict[str, NDArray[Any]]
     requests: dict[str, NDArray[Any]]
+    explanation: Explanation | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,6 +147,7 @@ def run_policies(
     policies: Sequence[str],
     settings: SimulationSettings | None = None,
     progress: Callable[[str, int], None] | None = None,
+    explain: int | None = None,
 ) -> Simulation:
     """Simulate each policy over the trace, and the clairvoyant bound.
 
@@ -152,13 +156,14 @@ def run_policies(
         policies: policy specifications, such as ``"fixed:keep_alive=5s"``.
         settings: the platform; None takes the defaults.
         progress: called with the policy and the number of requests played, now and then and at the end of each policy.
+        explain: row of the function whose decisions each result explains.
 
     Raises:
         ConfigError: a policy does not parse.
     """
     check_policies(policies)
     prepared = prepare(trace, settings)
-    results = [run_policy(prepared, policy, progress) for policy in policies]
+    results = [run_policy(prepared, policy, progress, explain) for policy in policies]
     return Simulation(trace, prepared.settings, results, prepared.bound, prepared.bound_gb_s)
 
 
@@ -212,7 +217,10 @@ def _bound(trace: Trace, slot_gb_s: float) -> Bound:
 
 
 def run_policy(
-    prepared: PreparedTrace, policy: str, progress: Callable[[str, int], None] | None = None
+    prepared: PreparedTrace,
+    policy: str,
+    progress: Callable[[str, int], None] | None = None,
+    explain: int | None = None,
 ) -> PolicyResult:
     """Simulate one policy; see `run_policies`."""
     trace, settings, bound = prepared.trace, prepared.settings, prepared.bound
@@ -226,6 +234,7 @@ def run_policy(
         init_failure=settings.init_failure,
         seed=settings.seed,
         per_request=True,
+        explain=explain,
         # Python handles Ctrl-C only where Python code runs, so there is a callback even if nobody watches.
         progress=(lambda _played: None) if progress is None else (lambda played: progress(policy, played)),
     )
@@ -266,4 +275,10 @@ def run_policy(
         events=report.events,
         functions=report.functions,
         requests=requests,
+        explanation=_explanation(trace, explain, report),
     )
+
+
+def _explanation(trace: Trace, row: int | None, report: _core.SimReport) -> Explanation | None:
+    noted = report.explanation
+    return None if row is None or noted is None else Explanation(row, trace.functions.keys[row], **noted)

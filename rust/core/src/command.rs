@@ -50,6 +50,8 @@ pub enum DestroyReason {
     InitFailed,
     /// It was created after its creation had been given up.
     CreatedLate,
+    /// Memory was short, and no free instance was worth less.
+    MemoryPressure,
     /// The scaler shuts down.
     Draining,
     /// An earlier attempt to destroy it failed.
@@ -66,6 +68,7 @@ impl DestroyReason {
             Self::Surplus => "start no longer needed",
             Self::InitFailed => "init failed",
             Self::CreatedLate => "created after its deadline",
+            Self::MemoryPressure => "memory is short",
             Self::Draining => "scaler is draining",
             Self::Repeated => "earlier destroy failed",
         }

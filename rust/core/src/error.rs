@@ -23,6 +23,14 @@ pub enum EngineError {
         /// The configured limit.
         limit: u64,
     },
+    /// One slot of the function would exceed the memory limit.
+    #[error("a slot of {memory_mb} MB exceeds the memory limit of {limit_mb} MB for all slots (raise the policy's memory)")]
+    TooLarge {
+        /// Memory of the function's slots.
+        memory_mb: u32,
+        /// The configured limit.
+        limit_mb: u64,
+    },
     /// `handle_drain` was called.
     #[error("the scaler is shutting down")]
     Draining,

@@ -50,6 +50,12 @@ pub struct WaiterId {
 }
 
 impl WaiterId {
+    /// The function it waits for.
+    #[must_use]
+    pub const fn function(self) -> FunctionId {
+        self.function
+    }
+
     /// Packs the id: function in the high half, sequence in the low half.
     #[must_use]
     pub const fn to_bits(self) -> u64 {

@@ -104,6 +104,10 @@ counters! {
     Abandoned => "abandoned",
     /// CreateSlot commands issued.
     Starts => "starts",
+    /// Starts that no waiting request asked for: the policy wanted an instance ready ahead of demand.
+    StartsAhead => "starts_ahead",
+    /// Requests that were let wait without a start of their own: what they would wait was worth less than a start.
+    HeldBack => "held_back",
     /// CreateSlot and Init commands that failed.
     StartsFailed => "starts_failed",
     /// Starts given up before Init because nobody needed them.
@@ -112,6 +116,8 @@ counters! {
     SlotsReused => "slots_reused",
     /// Free instances retired.
     Retired => "retired",
+    /// Free instances given up because memory was short.
+    Evicted => "evicted",
     /// Slots whose end was confirmed.
     Destroyed => "destroyed",
     /// DestroySlot commands that failed.

@@ -28,6 +28,7 @@
 
 mod command;
 mod config;
+mod demand;
 mod engine;
 mod error;
 mod ids;

@@ -3,7 +3,7 @@
 #![cfg(not(pilotlight_loom))]
 
 use pilotlight_core::Nanos;
-use pilotlight_core::policy::{BreakEven, FreeInstance, Policy};
+use pilotlight_core::policy::{BreakEven, Facts, Objective};
 use proptest::prelude::*;
 
 proptest! {
@@ -12,7 +12,8 @@ proptest! {
         gap_s in 0.0..10_000.0_f64, cold_start_ms in 1..60_000_u64, memory_mb in 64..16_384_u32, lambda in 0.0..50.0_f64,
     ) {
         let cold_start = Nanos::from_millis(cold_start_ms);
-        let window = BreakEven { lambda, scale: 1.0 }.keep_alive(&FreeInstance { memory_mb, cold_start }).as_secs_f64();
+        let facts = Facts { now: Nanos::ZERO, memory_mb, cold_start };
+        let window = BreakEven::new(Objective::Price(lambda), 1.0).window(&facts).as_secs_f64();
         let memory_gb = f64::from(memory_mb) / 1024.0;
         let price = (memory_gb + lambda) * cold_start.as_secs_f64();
         let cost = if gap_s <= window { memory_gb * gap_s } else { memory_gb * window + price };

@@ -9,10 +9,12 @@ mod support;
 
 use loom::sync::Arc;
 use loom::thread;
-use pilotlight_core::{Assign, Command, Engine, FunctionId, Idle, Nanos, SlotId};
+use pilotlight_core::{Assign, Command, DestroyReason, Engine, FunctionId, Idle, Nanos, SlotId};
 use support::{Host, tag};
 
 const NOW: Nanos = Nanos::from_secs(1);
+/// After any pause the engine takes before it looks again.
+const LATER: Nanos = Nanos::from_secs(2);
 
 /// An engine with `busy` instances of function "f", serving requests 0, 1, …
 fn engine(policy: &str, busy: u64) -> (Arc<Engine>, FunctionId, Vec<SlotId>) {
@@ -198,5 +200,31 @@ fn a_failed_start_beside_a_ready_one_costs_nobody_anything() {
         assert_eq!(woken(&other.join().unwrap()), [ready]);
         assert_eq!(out, [], "the waiter's own start was ready: no other one was wanted");
         assert_eq!(at_rest(&engine), (0, 0));
+    });
+}
+
+#[test]
+fn a_start_without_room_never_misses_the_instance_that_becomes_free() {
+    loom::model(|| {
+        let mut host = Host::new("lru:memory=128MB");
+        host.function("f");
+        let g = host.function("g");
+        let slot = host.instance("f", 0);
+        let engine = Arc::new(host.engine);
+        let other = {
+            let engine = Arc::clone(&engine);
+            thread::spawn(move || assign(&engine, g, 10))
+        };
+        let (_, mut commands) = idle(&engine, slot, 0);
+        let (assigned, mut others) = other.join().unwrap();
+        assert!(matches!(assigned, Assign::Waiting(_)));
+        // Whichever of them came second saw the other, or has left it to the tick.
+        engine.handle_tick(LATER, &mut commands);
+        commands.append(&mut others);
+        assert_eq!(commands, [Command::DestroySlot { slot, reason: DestroyReason::MemoryPressure }]);
+        commands.clear();
+        engine.handle_slot_destroyed(LATER, slot).unwrap();
+        engine.handle_tick(LATER, &mut commands);
+        assert!(matches!(commands[..], [Command::CreateSlot { function, .. }] if function == g));
     });
 }

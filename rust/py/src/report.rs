@@ -2,7 +2,7 @@
 
 use numpy::IntoPyArray;
 use pilotlight_core::{Account, Counter, Totals, WaitCause};
-use pilotlight_sim::{Report, RequestColumns, Waits};
+use pilotlight_sim::{Explanation, Report, RequestColumns, Waits};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -19,6 +19,8 @@ pub(crate) struct SimReport {
     requests: Option<Py<PyDict>>,
     /// `p50`, `p95`, `p99`, `max` over all answered requests (three significant digits).
     wait_quantiles_ns: Py<PyDict>,
+    /// When asked for: `decisions` [(ns, text)], `left_out`, `accounts` [(ns, [text])] of one function.
+    explanation: Option<Py<PyDict>>,
     peak_instances: u64,
     peak_memory_mb: u64,
     end_ns: u64,
@@ -34,6 +36,7 @@ impl SimReport {
             functions: function_columns(py, &report.functions)?.unbind(),
             requests: report.requests.map(|columns| request_columns(py, columns)).transpose()?,
             wait_quantiles_ns: quantiles(py, &report.waits)?.unbind(),
+            explanation: report.explanation.map(|explanation| explanation_dict(py, explanation)).transpose()?,
             peak_instances: live.peak_slots,
             peak_memory_mb: live.peak_memory_mb,
             end_ns: report.end_ns,
@@ -47,11 +50,14 @@ fn function_columns<'py>(py: Python<'py>, functions: &[Totals]) -> PyResult<Boun
     let counts = |value: &dyn Fn(&Totals) -> u64| functions.iter().map(value).collect::<Vec<_>>().into_pyarray(py);
     let amounts = |value: &dyn Fn(&Totals) -> f64| functions.iter().map(value).collect::<Vec<_>>().into_pyarray(py);
     dict.set_item("assigns", counts(&Totals::assigns))?;
-    for counter in [Counter::WarmStarts, Counter::ColdStarts, Counter::Handoffs] {
+    for &counter in Counter::ALL {
         dict.set_item(counter.as_str(), counts(&|totals| totals.count(counter)))?;
     }
     dict.set_item("failed", counts(&Totals::failed))?;
     dict.set_item("wait_s", amounts(&|totals| WaitCause::ALL.iter().map(|&cause| totals.wait_s(cause)).sum()))?;
+    for cause in WaitCause::ALL {
+        dict.set_item(format!("{}_wait_s", cause.as_str()), amounts(&|totals| totals.wait_s(cause)))?;
+    }
     for account in Account::ALL {
         dict.set_item(format!("{}_gb_s", account.as_str()), amounts(&|totals| totals.gb_s(account)))?;
     }
@@ -62,6 +68,16 @@ fn request_columns(py: Python<'_>, columns: RequestColumns) -> PyResult<Py<PyDic
     let dict = PyDict::new(py);
     dict.set_item("wait_ns", columns.wait_ns.into_pyarray(py))?;
     dict.set_item("outcome", columns.outcome.into_pyarray(py))?;
+    Ok(dict.unbind())
+}
+
+fn explanation_dict(py: Python<'_>, explanation: Explanation) -> PyResult<Py<PyDict>> {
+    let dict = PyDict::new(py);
+    let decisions: Vec<_> = explanation.decisions.into_iter().map(|(at, text)| (at.0, text)).collect();
+    let accounts: Vec<_> = explanation.accounts.into_iter().map(|(at, lines)| (at.0, lines)).collect();
+    dict.set_item("decisions", decisions)?;
+    dict.set_item("left_out", explanation.left_out)?;
+    dict.set_item("accounts", accounts)?;
     Ok(dict.unbind())
 }
 

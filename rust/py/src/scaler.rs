@@ -43,7 +43,7 @@ impl Scaler {
     #[new]
     #[pyo3(signature = (
         *,
-        policy = "break_even",
+        policy = "level_gap",
         boot_id = random_boot_id(),
         assign_deadline_ns = 600_000_000_000,
         start_attempts = 3,

@@ -24,7 +24,7 @@ const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
 #[pyfunction]
 #[pyo3(signature = (
     *, arrival_ns, function, duration_ns, bad, keys, memory_mb, create_ns, init_ns, policy, tail_ns,
-    create_failure = 0.0, init_failure = 0.0, seed = 0, per_request = false, progress = None,
+    create_failure = 0.0, init_failure = 0.0, seed = 0, per_request = false, explain = None, progress = None,
 ))]
 #[expect(clippy::too_many_arguments, reason = "columns and options, all by keyword")]
 #[expect(clippy::needless_pass_by_value, reason = "arguments arrive by value")]
@@ -44,12 +44,16 @@ pub(crate) fn simulate(
     init_failure: f64,
     seed: u64,
     per_request: bool,
+    explain: Option<usize>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<SimReport> {
     let policy = PolicySpec::parse(policy).map_err(|error| policy_error(py, &error))?;
-    let options = Options { policy, tail: Nanos(tail_ns), create_failure, init_failure, seed, per_request };
+    let options = Options { policy, tail: Nanos(tail_ns), create_failure, init_failure, seed, per_request, explain };
     let trace = trace(&arrival_ns, &function, &duration_ns, &bad)?;
     let functions = function_table(keys, &memory_mb, &create_ns, &init_ns)?;
+    if let Some(row) = explain.filter(|&row| row >= functions.len()) {
+        return Err(PyValueError::new_err(format!("explain is row {row}, the function table has {}", functions.len())));
+    }
     let mut told = Instant::now();
     let mut stop = None;
     let result = py.detach(|| {

@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod bound;
+mod diary;
 mod error;
 mod platform;
 mod queue;
@@ -34,6 +35,7 @@ mod run;
 mod trace;
 
 pub use bound::{Bound, clairvoyant};
+pub use diary::Explanation;
 pub use error::SimError;
 pub use report::{Outcome, Report, RequestColumns, Waits};
 pub use run::{Options, simulate};

@@ -3,6 +3,8 @@
 use hdrhistogram::Histogram;
 use pilotlight_core::{Account, Nanos, Snapshot, Totals};
 
+use crate::diary::Explanation;
+
 /// What a run measured, as of its end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -14,6 +16,8 @@ pub struct Report {
     pub waits: Waits,
     /// What became of each request, if asked for.
     pub requests: Option<RequestColumns>,
+    /// The decisions for one function with their reasons, if asked for.
+    pub explanation: Option<Explanation>,
     /// When the run ended, on the trace's clock; 0 for an empty trace.
     pub end_ns: u64,
     /// Arrivals, ends of requests, platform answers and ticks that were played.

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use pilotlight_core::policy::PolicySpec;
 use pilotlight_core::{Assign, Command, Engine, EngineConfig, FunctionId, FunctionRef, Idle, Nanos, RequestTag, SlotId, WaiterId};
 
+use crate::diary::Diary;
 use crate::error::SimError;
 use crate::platform::Platform;
 use crate::queue::{Event, EventQueue, Kind};
@@ -30,6 +31,8 @@ pub struct Options {
     pub seed: u64,
     /// Keep what became of each request.
     pub per_request: bool,
+    /// The function, by its row, whose decisions are to be written down with their reasons; a row that does not exist has none.
+    pub explain: Option<usize>,
 }
 
 /// Plays a trace through the engine in virtual time.
@@ -80,6 +83,7 @@ struct Run<'a> {
     /// Requests that wait.
     waiting: HashMap<WaiterId, usize, foldhash::fast::RandomState>,
     recorder: Recorder,
+    diary: Option<Diary>,
     commands: Vec<Command>,
     events: u64,
 }
@@ -97,6 +101,7 @@ impl<'a> Run<'a> {
             }
             ids.push(id);
         }
+        let diary = options.explain.and_then(|row| ids.get(row)).map(|&function| Diary::new(function));
         Ok(Self {
             trace,
             functions,
@@ -109,6 +114,7 @@ impl<'a> Run<'a> {
             subjects: Vec::new(),
             waiting: HashMap::default(),
             recorder: Recorder::new(trace.len(), options.per_request),
+            diary,
             commands: Vec::new(),
             events: 0,
         })
@@ -187,6 +193,9 @@ impl<'a> Run<'a> {
         }
         let mut commands = std::mem::take(&mut self.commands);
         for command in commands.drain(..) {
+            if let Some(diary) = &mut self.diary {
+                diary.note(self.now, &command, &self.engine, woken);
+            }
             match command {
                 Command::CreateSlot { slot, function, .. } => {
                     let (took, kind) = (self.functions[function.index()].create, self.platform.create());
@@ -234,12 +243,14 @@ impl<'a> Run<'a> {
         for &request in self.waiting.values() {
             self.recorder.record(request, Outcome::Failed, self.waited(request));
         }
+        let explanation = self.diary.map(|diary| diary.finish(end, &self.engine));
         let (waits, requests) = self.recorder.finish();
         Report {
             snapshot: self.engine.snapshot(end),
             functions: self.engine.function_totals(end).into_iter().map(|function| function.totals).collect(),
             waits,
             requests,
+            explanation,
             end_ns: end.0,
             events: self.events,
         }

@@ -45,6 +45,7 @@ impl Engine {
         }
         let entry = self.functions.at(function);
         if let Some(index) = entry.pool.take(&self.slots) {
+            Self::demand_rises(now, entry);
             entry.ledger.count(Counter::WarmStarts);
             return Ok(Assign::Warm(self.bind(entry, index, request, now)));
         }
@@ -70,6 +71,7 @@ impl Engine {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(EngineError::TooManyWaiting { limit });
         }
+        Self::demand_rises(now, function);
         let own_start = match self.config.policy.handoff {
             Handoff::Oldest => {
                 if let Some(index) = function.pool.wait_locked(&mut cold, &self.slots) {
@@ -84,7 +86,12 @@ impl Engine {
         function.ledger.count(Counter::Queued);
         let sequence = cold.waiters.push(request, now, deadline, own_start);
         self.start_wanted(now, id, function, &mut cold, out);
+        if cold.waiters.len() > cold.starting() {
+            function.ledger.count(Counter::HeldBack);
+        }
+        self.meet_target(now, id, function, &mut cold, out);
         drop(cold);
+        self.begin_reviews(now);
         self.arm(id, function, deadline);
         Ok(Assign::Waiting(WaiterId { function: id, sequence }))
     }
@@ -95,6 +102,7 @@ impl Engine {
         let mut cold = lock(&function.cold);
         let Some(gone) = cold.waiters.remove(waiter.sequence) else { return false };
         self.left(now, function, &mut cold, &gone, Counter::Cancelled);
+        self.reconsider_room(now, waiter.function, function, &cold);
         true
     }
 
@@ -121,7 +129,9 @@ impl Engine {
     ) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         function.ledger.count(if cause == WaitCause::ColdStart { Counter::ColdStarts } else { Counter::Handoffs });
-        function.ledger.book_wait(cause, now.since(waiter.arrived));
+        let wait = now.since(waiter.arrived);
+        function.ledger.book_wait(cause, wait);
+        self.config.policy.policy.waited(wait);
         let slot = self.bind(function, index, waiter.request, now);
         out.push(Command::Wake { waiter: WaiterId { function: id, sequence: waiter.sequence }, result: Ok(slot) });
     }
@@ -132,6 +142,7 @@ impl Engine {
             function.pool.leave_locked(cold);
         }
         self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Self::demand_falls(now, function, None);
         function.ledger.count(why);
         function.ledger.book_wait(WaitCause::Failed, now.since(waiter.arrived));
     }

@@ -8,7 +8,7 @@ use crate::nanos::Nanos;
 use crate::policy::FreeInstance;
 use crate::pool::Offer;
 use crate::sync::{MutexGuard, Ordering, fence_after_rmw, lock};
-use crate::table::{Cold, Function, Slot, State};
+use crate::table::{Cold, Function, State};
 
 /// What an Idle led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +39,10 @@ impl Engine {
             return Idle::Duplicate;
         }
         function.ledger.count(Counter::Idles);
-        Self::book(function, slot, Account::Busy, now);
+        let execution = Self::book(function, slot, Account::Busy, now);
+        let level = Self::demand_falls(now, function, Some(execution));
         if next == State::Idle {
-            self.release(now, (id, function), instance.index, WaitCause::Handoff, out);
+            self.release(now, (id, function), instance.index, level, out);
         } else {
             let reason = if bad { DestroyReason::NeedDestroy } else { DestroyReason::Draining };
             self.give_up_instance(now, (id, function), instance, reason, out);
@@ -61,29 +62,25 @@ impl Engine {
         }
         function.ledger.count(Counter::Abandoned);
         Self::book(function, slot, Account::Busy, now);
-        self.release(now, (id, function), instance.index, WaitCause::Handoff, out);
+        let level = Self::demand_falls(now, function, None);
+        self.release(now, (id, function), instance.index, level, out);
         Idle::Ended
     }
 
-    /// Lets an instance that has just become idle serve the oldest waiter or be free.
+    /// Lets an instance that a request has just left serve the oldest waiter or be free. `level`: the demand level that ended.
     ///
     /// # Ordering
     ///
     /// The promise of a free instance is made before the looks at the function's timer and at the drain flag, with a full fence
     /// between; a sweep disarms the timer, and a drain raises its flag, before they look at instances, with a full fence between. So one
     /// side sees the other: no free instance is left without a timer or behind a drain.
-    pub(super) fn release(
-        &self,
-        now: Nanos,
-        (id, function): (FunctionId, &Function),
-        index: u32,
-        cause: WaitCause,
-        out: &mut Vec<Command>,
-    ) {
-        self.set_due(now, function, index);
+    pub(super) fn release(&self, now: Nanos, (id, function): (FunctionId, &Function), index: u32, level: u32, out: &mut Vec<Command>) {
+        self.set_due(now, function, index, level);
         match function.pool.offer(&self.slots, index) {
             Offer::Free => self.became_free(now, (id, function), index, out),
-            Offer::Waiting { pushed } => self.release_locked(now, (id, function), lock(&function.cold), index, pushed, cause, out),
+            Offer::Waiting { pushed } => {
+                self.release_locked(now, (id, function), lock(&function.cold), index, pushed, WaitCause::Handoff, out);
+            }
         }
     }
 
@@ -102,6 +99,9 @@ impl Engine {
     ) {
         if let Some(taken) = function.pool.offer_locked(&mut cold, &self.slots, index, pushed) {
             let waiter = cold.waiters.pop_oldest().expect("the hand-off word counts waiters");
+            // What its predecessor's execution has just taught may call for a start.
+            self.start_wanted(now, id, function, &mut cold, out);
+            self.reconsider_room(now, id, function, &cold);
             drop(cold);
             self.serve(now, (id, function), &waiter, taken, cause, out);
         } else {
@@ -111,16 +111,22 @@ impl Engine {
     }
 
     /// Sets the end of the keep-alive of an instance that becomes free now.
-    pub(super) fn set_due(&self, now: Nanos, function: &Function, index: u32) {
+    pub(super) fn set_due(&self, now: Nanos, function: &Function, index: u32, level: u32) {
+        let free = FreeInstance { facts: self.facts(now, function), level };
+        let due = now + function.policy.keep_alive(&free);
         let slot = self.slots.at(index);
-        let due = now + self.config.policy.policy.keep_alive(&self.facts(function, slot));
         slot.due.store(due.0, Ordering::Relaxed);
+        if self.limit.is_some() {
+            let ranked = self.config.policy.policy.ranks_instances();
+            slot.worth.store(if ranked { function.policy.priority(&free) } else { now.as_secs_f64() });
+        }
     }
 
     /// The second half of [`Engine::release`]: the promise has been made, by a read-modify-write.
     fn became_free(&self, now: Nanos, (id, function): (FunctionId, &Function), index: u32, out: &mut Vec<Command>) {
         fence_after_rmw();
         self.arm(id, function, Nanos(self.slots.at(index).due.load(Ordering::Relaxed)));
+        self.rank_free(now, index);
         if self.draining() {
             self.retire_free(now, function, out);
         }
@@ -142,12 +148,5 @@ impl Engine {
             self.start_wanted(now, id, function, &mut lock(&function.cold), out);
         }
         out.push(Command::DestroySlot { slot: instance, reason });
-    }
-
-    fn facts(&self, function: &Function, slot: &Slot) -> FreeInstance {
-        FreeInstance {
-            memory_mb: slot.memory_mb.load(Ordering::Relaxed),
-            cold_start: Nanos(self.create_ns.load(Ordering::Relaxed)) + Nanos(function.init_ns.load(Ordering::Relaxed)),
-        }
     }
 }

@@ -2,7 +2,9 @@
 
 mod assign;
 mod drain;
+mod evict;
 mod idle;
+mod review;
 mod snapshot;
 mod start;
 mod sweep;
@@ -14,13 +16,15 @@ pub use assign::Assign;
 pub use idle::Idle;
 pub use snapshot::{FunctionTotals, Live, Snapshot};
 
+use self::evict::Limit;
 use self::timers::Timers;
 use crate::config::EngineConfig;
 use crate::error::EngineError;
 use crate::ids::{FunctionId, SlotId};
 use crate::ledger::{Account, Counter};
 use crate::nanos::Nanos;
-use crate::sync::{AtomicU8, AtomicU64, Mutex, Ordering};
+use crate::policy::Facts;
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering};
 use crate::table::{Function, FunctionRef, FunctionSpec, FunctionTable, Slot, SlotTable, State, Word};
 
 /// The scaler's mind. See the crate's documentation for the contract with its host.
@@ -36,10 +40,19 @@ pub struct Engine {
     waiting: AtomicU64,
     /// Smoothed duration of CreateSlot in ns, over all functions: creating is the platform's work, not the function's.
     create_ns: AtomicU64,
+    /// Smoothed duration of Init in ns, over all functions: what to expect of a new one.
+    init_ns: AtomicU64,
+    /// The policy's regular reviews are scheduled.
+    reviews_begun: AtomicBool,
     live: LiveCount,
+    /// The limit on their memory, if there is one.
+    limit: Option<Limit>,
     /// A [`Phase`].
     phase: AtomicU8,
 }
+
+/// When to come back after a look that other threads kept from being complete.
+const LOOK_AGAIN: Nanos = Nanos::from_millis(1);
 
 /// Slots that exist, and the most there ever were.
 #[derive(Debug, Default)]
@@ -69,7 +82,10 @@ impl Engine {
             seekers: Mutex::new(BTreeMap::new()),
             waiting: AtomicU64::new(0),
             create_ns: AtomicU64::new(0),
+            init_ns: AtomicU64::new(0),
+            reviews_begun: AtomicBool::new(false),
             live: LiveCount::default(),
+            limit: config.policy.memory_limit_mb.map(Limit::new),
             phase: AtomicU8::new(Phase::Running as u8),
             config,
         }
@@ -79,9 +95,14 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`EngineError::TooManyFunctions`], [`EngineError::TooManyVersions`].
+    /// [`EngineError::TooManyFunctions`], [`EngineError::TooManyVersions`], [`EngineError::TooLarge`].
     pub fn function(&self, wanted: &FunctionRef<'_>) -> Result<FunctionId, EngineError> {
-        self.functions.find_or_create(wanted)
+        if let Some(limit) = &self.limit
+            && u64::from(wanted.memory_mb) > limit.memory_mb
+        {
+            return Err(EngineError::TooLarge { memory_mb: wanted.memory_mb, limit_mb: limit.memory_mb });
+        }
+        self.functions.find_or_create(wanted, &*self.config.policy.policy)
     }
 
     /// Has a function of this key ever been registered?
@@ -123,9 +144,32 @@ impl Engine {
         (id, self.functions.at(id))
     }
 
-    /// Ends the slot's present state in the ledger.
-    fn book(function: &Function, slot: &Slot, account: Account, now: Nanos) {
-        function.ledger.book_slot(account, slot.restart_clock(now));
+    /// Ends the slot's present state in the ledger and returns how long it lasted.
+    fn book(function: &Function, slot: &Slot, account: Account, now: Nanos) -> Nanos {
+        let lasted = slot.restart_clock(now);
+        function.ledger.book_slot(account, lasted);
+        lasted
+    }
+
+    fn facts(&self, now: Nanos, function: &Function) -> Facts {
+        let create = Nanos(self.create_ns.load(Ordering::Relaxed));
+        // Until its own first Init, a function is thought to take as long as the others did.
+        let inits = [&function.init_ns, &self.init_ns].map(|init| init.load(Ordering::Relaxed));
+        let init = inits.into_iter().find(|&init| init > 0);
+        Facts { now, memory_mb: function.spec.memory_mb, cold_start: init.map_or(Nanos::ZERO, |init| create + Nanos(init)) }
+    }
+
+    /// Demand grows by a request.
+    fn demand_rises(now: Nanos, function: &Function) {
+        let level = function.demand.fetch_add(1, Ordering::Relaxed) + 1;
+        function.policy.demand_rose(now, level);
+    }
+
+    /// Demand shrinks by a request, which executed for so long or left unserved; returns the level that is no longer wanted.
+    fn demand_falls(now: Nanos, function: &Function, execution: Option<Nanos>) -> u32 {
+        let level = function.demand.fetch_sub(1, Ordering::Relaxed);
+        function.policy.demand_fell(now, level, execution);
+        level
     }
 
     fn slot_appeared(&self, memory_mb: u32) {
@@ -136,10 +180,11 @@ impl Engine {
     }
 
     /// Forgets a slot that has just become vacant.
-    fn slot_vanished(&self, index: u32, function: &Function) {
+    fn slot_vanished(&self, now: Nanos, index: u32, function: &Function) {
         function.ledger.count(Counter::Destroyed);
         self.live.slots.fetch_sub(1, Ordering::Relaxed);
         self.live.memory_mb.fetch_sub(u64::from(function.spec.memory_mb), Ordering::Relaxed);
+        self.room_released(now, index);
         self.slots.release(index);
     }
 }

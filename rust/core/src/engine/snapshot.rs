@@ -5,7 +5,7 @@ use crate::ids::FunctionId;
 use crate::ledger::{Account, Totals};
 use crate::nanos::Nanos;
 use crate::sync::{Ordering, lock};
-use crate::table::{FunctionSpec, State};
+use crate::table::FunctionSpec;
 
 /// The ledger at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,13 @@ impl Engine {
         self.live.slots.load(Ordering::Relaxed)
     }
 
+    /// Why the policy treats a function as it does, as of `now`: lines of text for a person. `None`: no such function.
+    #[must_use]
+    pub fn explain(&self, now: Nanos, function: FunctionId) -> Option<Vec<String>> {
+        let function = self.functions.find(function)?;
+        Some(function.policy.explain(&self.facts(now, function)))
+    }
+
     /// Copies the ledger as of `now`. Cost: one pass over functions and slots.
     #[must_use]
     pub fn snapshot(&self, now: Nanos) -> Snapshot {
@@ -68,7 +75,7 @@ impl Engine {
             live.functions += 1;
         }
         for (_, slot) in self.slots.iter() {
-            if let Some(account) = account(slot.word().state()) {
+            if let Some(account) = slot.word().state().account() {
                 live.slots[account as usize] += 1;
             }
         }
@@ -92,7 +99,7 @@ impl Engine {
         for (_, slot) in self.slots.iter() {
             let holder = slot.function.load(Ordering::Relaxed) as usize;
             // A function registered after the copy above is left for the next one.
-            if let Some(account) = account(slot.word().state())
+            if let Some(account) = slot.word().state().account()
                 && let Some(function) = all.get_mut(holder)
             {
                 let open = now.since(Nanos(slot.since.load(Ordering::Relaxed)));
@@ -100,16 +107,5 @@ impl Engine {
             }
         }
         all
-    }
-}
-
-fn account(state: State) -> Option<Account> {
-    match state {
-        State::Vacant => None,
-        State::Creating | State::Initialising => Some(Account::Starting),
-        State::Idle => Some(Account::Idle),
-        State::Busy => Some(Account::Busy),
-        State::Retiring => Some(Account::Retiring),
-        State::Abandoned | State::Leaked => Some(Account::Leaked),
     }
 }

@@ -6,9 +6,12 @@ use crate::error::EngineError;
 use crate::ids::{FunctionId, SlotId};
 use crate::ledger::{Account, Counter, WaitCause};
 use crate::nanos::Nanos;
-use crate::policy::{Handoff, Queue, Surplus};
+use crate::policy::{Handoff, Load, Queue, Start, Surplus};
 use crate::sync::{Ordering, lock};
 use crate::table::{Cold, Function, Slot, State, Word};
+
+/// A policy that wants to be asked again is not asked sooner than this.
+const SOONEST_AGAIN: Nanos = Nanos::from_millis(1);
 
 impl Engine {
     /// The platform made the slot, `took` after it was asked. Also the late answer to a create reported as unanswered.
@@ -29,7 +32,7 @@ impl Engine {
             return Ok(());
         }
         let mut cold = lock(&function.cold);
-        let wanted = !self.draining() && (self.config.policy.surplus == Surplus::Keep || self.still_needed(&mut cold, id.index));
+        let wanted = !self.draining() && (self.config.policy.surplus == Surplus::Keep || self.still_needed(function, &mut cold, id.index));
         advance(id, slot, word, if wanted { State::Initialising } else { State::Retiring })?;
         smooth(&self.create_ns, took);
         cold.creating -= 1;
@@ -44,7 +47,7 @@ impl Engine {
         slot.owner.store(0, Ordering::Relaxed);
         if self.draining() {
             out.push(Command::DestroySlot { slot: id, reason: DestroyReason::Draining });
-        } else if !self.hand_over(slot, id, out) {
+        } else if !self.hand_over(now, slot, id, out) {
             out.push(Command::DestroySlot { slot: id, reason: DestroyReason::Surplus });
         }
         Ok(())
@@ -67,6 +70,7 @@ impl Engine {
         advance(id, slot, word, State::Idle)?;
         cold.initialising -= 1;
         smooth(&function.init_ns, took);
+        smooth(&self.init_ns, took);
         Self::book(function, slot, Account::Starting, now);
         if self.config.policy.handoff == Handoff::None
             && let Some(waiter) = cold.waiters.remove_bound_to(id.index)
@@ -74,7 +78,8 @@ impl Engine {
             drop(cold);
             self.serve(now, (holder, function), &waiter, id.index, WaitCause::ColdStart, out);
         } else {
-            self.set_due(now, function, id.index);
+            let instances = function.instances(&cold) + 1;
+            self.set_due(now, function, id.index, instances);
             // Under the same lock: between "no longer starting" and "free" a waiter would look as if nothing were on its way.
             self.release_locked(now, (holder, function), cold, id.index, false, WaitCause::ColdStart, out);
         }
@@ -97,7 +102,7 @@ impl Engine {
             if !may_exist {
                 advance(id, slot, word, next)?;
                 Self::book(function, slot, Account::Leaked, now);
-                self.slot_vanished(id.index, function);
+                self.slot_vanished(now, id.index, function);
             }
             return Ok(());
         }
@@ -106,7 +111,7 @@ impl Engine {
         cold.creating -= 1;
         Self::book(function, slot, Account::Starting, now);
         if !may_exist {
-            self.slot_vanished(id.index, function);
+            self.slot_vanished(now, id.index, function);
         }
         self.start_failed(now, (holder, function), &mut cold, id.index, out);
         Ok(())
@@ -157,12 +162,52 @@ impl Engine {
         if self.config.policy.handoff == Handoff::None {
             return;
         }
-        while cold.waiters.len() > 0
-            && self.config.policy.policy.wants_start(&Queue { waiting: cold.waiters.len(), starting: cold.starting() })
-        {
-            self.start(now, id, function, cold, out);
+        while cold.waiters.len() > 0 {
+            match function.policy.start(&self.queue(now, function, cold)) {
+                Start::Now if self.start_if_room(now, (id, function), cold, out) => {}
+                Start::Later(at) => {
+                    self.arm(id, function, at.max(now + SOONEST_AGAIN));
+                    break;
+                }
+                Start::Now | Start::Enough => break,
+            }
         }
         self.seek_spare(id, function, cold);
+    }
+
+    fn queue(&self, now: Nanos, function: &Function, cold: &Cold) -> Queue {
+        let (waiting, starting) = (cold.waiters.len(), cold.starting());
+        Queue {
+            facts: self.facts(now, function),
+            waiting,
+            starting,
+            busy: function.demand.load(Ordering::Relaxed).saturating_sub(waiting),
+            uncovered_since: cold.waiters.arrival_of(starting).unwrap_or(now),
+        }
+    }
+
+    /// Asks the policy how many instances to have whatever the demand, starts those that are missing and sees to it that it is asked
+    /// again.
+    pub(super) fn meet_target(&self, now: Nanos, id: FunctionId, function: &Function, cold: &mut Cold, out: &mut Vec<Command>) {
+        if self.config.policy.handoff == Handoff::None || self.draining() {
+            return;
+        }
+        let load = Load {
+            facts: self.facts(now, function),
+            demand: function.demand.load(Ordering::Relaxed),
+            instances: function.instances(cold) + cold.starting(),
+        };
+        let target = function.policy.target(&load);
+        cold.target = target.instances;
+        for _ in load.instances..target.instances {
+            if !self.start_if_room(now, (id, function), cold, out) {
+                break;
+            }
+            function.ledger.count(Counter::StartsAhead);
+        }
+        if target.again != Nanos::MAX {
+            self.arm(id, function, target.again.max(now + SOONEST_AGAIN));
+        }
     }
 
     /// Queues a function for others' cancelled starts while a waiter of its own still waits for a slot.
@@ -174,15 +219,15 @@ impl Engine {
     }
 
     /// Would the Init of this created slot serve somebody?
-    fn still_needed(&self, cold: &mut Cold, index: u32) -> bool {
+    fn still_needed(&self, function: &Function, cold: &mut Cold, index: u32) -> bool {
         match self.config.policy.handoff {
-            Handoff::Oldest => cold.waiters.len() > cold.initialising,
+            Handoff::Oldest => cold.waiters.len() > cold.initialising || function.instances(cold) + cold.initialising < cold.target,
             Handoff::None => cold.waiters.bound_to(index).is_some(),
         }
     }
 
     /// Gives a created slot, already in the retiring state, to a function of the same memory that waits for one.
-    fn hand_over(&self, slot: &Slot, id: SlotId, out: &mut Vec<Command>) -> bool {
+    fn hand_over(&self, now: Nanos, slot: &Slot, id: SlotId, out: &mut Vec<Command>) -> bool {
         let memory_mb = slot.memory_mb.load(Ordering::Relaxed);
         // Each seeker is asked at most once: one that still seeks after taking the slot goes to the back.
         let seekers = lock(&self.seekers).get(&memory_mb).map_or(0, std::collections::VecDeque::len);
@@ -201,6 +246,7 @@ impl Engine {
             function.ledger.count(Counter::SlotsReused);
             out.push(Command::Init { slot: id, function: seeker });
             self.seek_spare(seeker, function, &mut cold);
+            self.reconsider_room(now, seeker, function, &cold);
             return true;
         }
         false
@@ -220,6 +266,7 @@ impl Engine {
         if failures >= self.config.start_attempts || self.draining() {
             let gone = cold.waiters.remove(sequence).expect("it was there a line ago");
             self.refuse(now, (id, function), cold, &gone, WakeError::StartFailed, out);
+            self.reconsider_room(now, id, function, cold);
         } else if bound {
             let again = self.start(now, id, function, cold, out);
             if let Some(waiter) = cold.waiters.bound_to(index) {

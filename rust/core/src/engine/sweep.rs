@@ -1,7 +1,7 @@
 //! What time alone brings: deadlines pass, keep-alives end, failed destroys are repeated.
 
-use super::Engine;
 use super::timers::Due;
+use super::{Engine, LOOK_AGAIN};
 use crate::command::{Command, DestroyReason, WakeError};
 use crate::error::EngineError;
 use crate::ids::{FunctionId, SlotId};
@@ -16,8 +16,6 @@ const TIMERS_PER_TICK: usize = 256;
 /// of [`PAUSE_PER_ENTRY`] each, which bounds the sweep's share of a core.
 const UNPACED_ENTRIES: usize = 4096;
 const PAUSE_PER_ENTRY: Nanos = Nanos(100);
-/// When to come back after a visit that other threads' pushes kept from seeing every free instance.
-const LOOK_AGAIN: Nanos = Nanos::from_millis(1);
 
 impl Engine {
     /// When `handle_tick` next has something to do; `None`: nothing is scheduled.
@@ -34,6 +32,7 @@ impl Engine {
             match self.timers.pop(now, |id| &self.functions.at(id).armed) {
                 Some(Due::Function(id)) => self.sweep(now, id, out),
                 Some(Due::Destroy(slot)) => self.repeat_destroy(slot, now, out),
+                Some(Due::Review) => self.review(now),
                 None => break,
             }
         }
@@ -52,7 +51,7 @@ impl Engine {
         if !slot.transition(word, State::Vacant) {
             return Err(EngineError::SlotNotFound(id));
         }
-        self.slot_vanished(id.index, function);
+        self.slot_vanished(now, id.index, function);
         Ok(())
     }
 
@@ -81,7 +80,7 @@ impl Engine {
 
     /// Retires every free instance of a function.
     pub(super) fn retire_free(&self, now: Nanos, function: &Function, out: &mut Vec<Command>) {
-        while self.retire_one(now, function, DestroyReason::Draining, out) {}
+        while self.retire_one(now, function, DestroyReason::Draining, out).is_some() {}
     }
 
     fn repeat_destroy(&self, id: SlotId, now: Nanos, out: &mut Vec<Command>) {
@@ -101,7 +100,12 @@ impl Engine {
         for waiter in cold.waiters.expire(now) {
             self.refuse(now, (id, function), &mut cold, &waiter, WakeError::DeadlineExceeded, out);
         }
-        let (free, next) = self.sweep_free(now, function, out);
+        cold.refused_room = false;
+        self.start_wanted(now, id, function, &mut cold, out);
+        self.meet_target(now, id, function, &mut cold, out);
+        self.settle_room(now, &mut cold);
+        let spare = function.instances(&cold).saturating_sub(cold.target) as usize;
+        let (free, next) = self.sweep_free(now, function, spare, out);
         let next = [next, cold.waiters.earliest_deadline()].into_iter().flatten().min();
         let entries = free + cold.waiters.len() as usize;
         drop(cold);
@@ -111,39 +115,43 @@ impl Engine {
         }
     }
 
-    /// Retires as many free instances as are overdue; returns how many stay and when the next of them is due.
+    /// Retires as many free instances as are overdue, but at most `spare`; returns how many stay and when the next of them is due. Those
+    /// overdue that the policy's target holds are looked at again when the policy is.
     ///
     /// Instances of a function are alike, and only the top of the stack can be taken. So the top ones go instead of the overdue ones,
     /// and the times of those not overdue move down the stack in their order, as if the overdue had been removed from among them. Under
     /// threads the stack may change meanwhile; then a time may end up with a neighbour, and a compare-exchange keeps it from
     /// overwriting a newer one.
-    fn sweep_free(&self, now: Nanos, function: &Function, out: &mut Vec<Command>) -> (usize, Option<Nanos>) {
+    fn sweep_free(&self, now: Nanos, function: &Function, spare: usize, out: &mut Vec<Command>) -> (usize, Option<Nanos>) {
         let (free, whole) = function.pool.free(&self.slots, |index, slot| (index, Nanos(slot.due.load(Ordering::Relaxed))));
         let staying: Vec<_> = free.iter().map(|&(_, due)| due).filter(|&due| due > now).collect();
         let overdue = free.len() - staying.len();
-        for _ in 0..overdue {
+        let retired = overdue.min(spare);
+        for _ in 0..retired {
             self.retire_one(now, function, DestroyReason::KeepAliveOver, out);
         }
-        if overdue > 0 {
-            for (&(index, before), &due) in free[overdue..].iter().zip(&staying) {
+        if retired > 0 {
+            // What the target holds although it is overdue stays overdue, at the bottom of the stack.
+            let times = staying.iter().copied().chain(std::iter::repeat(now));
+            for (&(index, before), due) in free[retired..].iter().zip(times) {
                 let _ = self.slots.at(index).due.compare_exchange(before.0, due.0, Ordering::Relaxed, Ordering::Relaxed);
             }
         }
         let next = if whole { staying.iter().copied().min() } else { Some(now + LOOK_AGAIN) };
-        (staying.len(), next)
+        (free.len() - retired, next)
     }
 
-    /// Retires the free instance on top of the stack, if there is one.
-    fn retire_one(&self, now: Nanos, function: &Function, reason: DestroyReason, out: &mut Vec<Command>) -> bool {
-        let Some(index) = function.pool.take(&self.slots) else { return false };
+    /// Retires the free instance on top of the stack and returns its index, if there is one.
+    pub(super) fn retire_one(&self, now: Nanos, function: &Function, reason: DestroyReason, out: &mut Vec<Command>) -> Option<u32> {
+        let index = function.pool.take(&self.slots)?;
         let slot = self.slots.at(index);
         let word = slot.word();
         let won = slot.transition(word, State::Retiring);
         assert!(won && word.state() == State::Idle, "a taken instance belongs to its taker");
         Self::book(function, slot, Account::Idle, now);
         slot.owner.store(0, Ordering::Relaxed);
-        function.ledger.count(Counter::Retired);
+        function.ledger.count(if reason == DestroyReason::MemoryPressure { Counter::Evicted } else { Counter::Retired });
         out.push(Command::DestroySlot { slot: SlotId { index, generation: word.generation() }, reason });
-        true
+        Some(index)
     }
 }

@@ -1,4 +1,5 @@
-//! What is to be done when: one timer a function (its earliest deadline or end of keep-alive) and one a destroy to repeat.
+//! What is to be done when: one timer a function (its earliest deadline, end of keep-alive or moment its policy asked for), one a destroy
+//! to repeat, and one for the policy's reviews.
 //!
 //! Cost: arming is a comparison with the function's own word unless the new time is earlier, so an Idle arms at most once per
 //! keep-alive window. Superseded entries are dropped when they come up, or all at once when they have come to outnumber the others.
@@ -15,6 +16,8 @@ use crate::sync::{AtomicU64, Mutex, Ordering, fence, lock};
 pub(super) enum Due {
     Function(FunctionId),
     Destroy(SlotId),
+    /// The policy's look at the ledger.
+    Review,
 }
 
 #[derive(Debug)]
@@ -42,7 +45,7 @@ impl Heap {
         let mut entries = std::mem::take(&mut self.entries).into_vec();
         entries.retain(|Reverse((at, due))| match due {
             Due::Function(id) => armed(*id).load(Ordering::Relaxed) == at.0,
-            Due::Destroy(_) => true,
+            Due::Destroy(_) | Due::Review => true,
         });
         entries.sort_unstable();
         entries.dedup();
@@ -78,6 +81,13 @@ impl Timers {
         self.publish(&heap.entries);
     }
 
+    /// Schedules the policy's next look at the ledger.
+    pub(super) fn review(&self, at: Nanos) {
+        let mut heap = lock(&self.heap);
+        heap.entries.push(Reverse((at, Due::Review)));
+        self.publish(&heap.entries);
+    }
+
     /// Takes one thing that is due, disarming its function's timer.
     pub(super) fn pop<'a>(&self, now: Nanos, armed: impl Fn(FunctionId) -> &'a AtomicU64) -> Option<Due> {
         let mut heap = lock(&self.heap);
@@ -91,7 +101,7 @@ impl Timers {
                             armed(id).store(u64::MAX, Ordering::Relaxed);
                             break Some(due);
                         }
-                        Due::Destroy(_) => break Some(due),
+                        Due::Destroy(_) | Due::Review => break Some(due),
                     }
                 }
                 _ => break None,

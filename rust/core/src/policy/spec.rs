@@ -1,6 +1,12 @@
 //! Policy specifications: `name:parameter=value,…`, the one text by which every host chooses a policy.
 
-use super::{BreakEven, Fixed, Policy};
+use std::ops::RangeInclusive;
+
+use super::catalogue::{POLICIES, ParameterInfo, PolicyInfo, SHARED};
+use super::{
+    BreakEven, Fixed, Floor, GreedyDual, Harmonics, Hpa, HybridHistogram, IceBreaker, Knative, LevelGap, Lru, Lsth, Objective, Policy,
+    Profiles, SeasonalQuantile,
+};
 use crate::error::PolicyError;
 use crate::nanos::Nanos;
 
@@ -35,73 +41,9 @@ pub struct PolicySpec {
     pub handoff: Handoff,
     /// What becomes of surplus starts.
     pub surplus: Surplus,
+    /// Most memory of all slots together in MB.
+    pub memory_limit_mb: Option<u64>,
 }
-
-/// A policy as users see it.
-#[derive(Clone, Copy, Debug)]
-pub struct PolicyInfo {
-    /// Name in a specification.
-    pub name: &'static str,
-    /// What it does, in one line.
-    pub summary: &'static str,
-    /// Where it comes from.
-    pub source: &'static str,
-    /// Its own parameters; those of [`SHARED`] apply to every policy.
-    pub parameters: &'static [ParameterInfo],
-}
-
-/// A parameter of a policy as users see it.
-#[derive(Clone, Copy, Debug)]
-pub struct ParameterInfo {
-    /// Name in a specification.
-    pub name: &'static str,
-    /// Value when it is not given, as it would be written.
-    pub default: &'static str,
-    /// Unit or choices.
-    pub unit: &'static str,
-    /// What it means.
-    pub summary: &'static str,
-}
-
-/// Parameters that every policy takes.
-pub const SHARED: &[ParameterInfo] = &[
-    ParameterInfo {
-        name: "handoff",
-        default: "oldest",
-        unit: "oldest|none",
-        summary: "whether a freed instance serves the oldest waiting request, or every request waits for its own start",
-    },
-    ParameterInfo {
-        name: "surplus",
-        default: "cancel",
-        unit: "cancel|keep",
-        summary: "whether a start that nobody needs any more is given up before Init, or finishes as a free instance",
-    },
-];
-
-/// Every policy there is.
-pub const POLICIES: &[PolicyInfo] = &[
-    PolicyInfo {
-        name: "fixed",
-        summary: "keep every free instance for the same time",
-        source: "the contest's sample scaler (300 s); AWS Lambda, Azure Functions and OpenWhisk use 5 to 20 minutes",
-        parameters: &[ParameterInfo { name: "keep_alive", default: "300s", unit: "duration", summary: "how long a free instance is kept" }],
-    },
-    PolicyInfo {
-        name: "break_even",
-        summary: "keep a free instance until holding it has cost as much as a cold start would: scale * c * (1 + lambda / m)",
-        source: "ski rental: Karlin et al., Competitive snoopy caching, Algorithmica 3, 1988",
-        parameters: &[
-            ParameterInfo {
-                name: "lambda",
-                default: "1",
-                unit: "GB·s per s",
-                summary: "memory-time that one second of a request's waiting is worth",
-            },
-            ParameterInfo { name: "scale", default: "1", unit: "factor", summary: "multiplies the window" },
-        ],
-    },
-];
 
 impl PolicySpec {
     /// Parses `name` or `name:parameter=value,parameter=value`.
@@ -121,15 +63,84 @@ fn parse(text: &str) -> Result<PolicySpec, String> {
         format!("no policy is called `{name}`; there are {}", names.join(", "))
     })?;
     let given = Given::parse(rest, info)?;
-    let policy: Box<dyn Policy> = match info.name {
-        "fixed" => Box::new(Fixed { keep_alive: given.duration("keep_alive")? }),
-        "break_even" => Box::new(BreakEven { lambda: given.number("lambda")?, scale: given.number("scale")? }),
-        other => unreachable!("`{other}` is listed but has no constructor"),
-    };
+    let policy = policy(info.name, &given)?;
     let handoff = if given.choice("handoff")? == "none" { Handoff::None } else { Handoff::Oldest };
     let surplus = if given.choice("surplus")? == "keep" { Surplus::Keep } else { Surplus::Cancel };
-    Ok(PolicySpec { text: text.to_owned(), policy, handoff, surplus })
+    let memory_limit_mb = given.memory("memory")?;
+    if memory_limit_mb.is_some() && handoff == Handoff::None {
+        return Err("memory= needs handoff=oldest: a request bound to its own start cannot wait for room".to_owned());
+    }
+    Ok(PolicySpec { text: text.to_owned(), policy, handoff, surplus, memory_limit_mb })
 }
+
+fn policy(name: &str, given: &Given<'_>) -> Result<Box<dyn Policy>, String> {
+    Ok(match name {
+        "fixed" => Box::new(Fixed { keep_alive: given.duration("keep_alive")? }),
+        "break_even" => Box::new(BreakEven::new(given.objective("lambda")?, given.number("scale")?)),
+        "level_gap" => {
+            let profiles = Profiles::new(given.value("vip").1, given.number("vip_weight")?, given.number("cheap_weight")?);
+            Box::new(LevelGap::new(given.objective("lambda")?, profiles))
+        }
+        "floor" => Box::new(Floor { instances: given.count("instances", 0..=MOST)?, keep_alive: given.duration("keep_alive")? }),
+        "hybrid_histogram" => Box::new(HybridHistogram {
+            bin: given.span("bin")?,
+            bins: given.count("bins", 1..=MOST)?,
+            head: given.share("head")?,
+            tail: given.share("tail")?,
+            margin: given.share("margin")?,
+            variation: given.number("variation")?,
+            out_of_bounds: given.share("out_of_bounds")?,
+            forecast_margin: given.share("forecast_margin")?,
+        }),
+        "lsth" => Box::new(Lsth {
+            gamma: given.share("gamma")?,
+            long: given.span("long")?,
+            short: given.span("short")?,
+            bin: given.span("bin")?,
+            bins: given.count("bins", 1..=MOST)?,
+            head: given.share("head")?,
+            tail: given.share("tail")?,
+            margin: given.share("margin")?,
+        }),
+        "greedy_dual" => Box::new(GreedyDual::default()),
+        "lru" => Box::new(Lru),
+        "icebreaker" => Box::new(IceBreaker {
+            bin: given.span("bin")?,
+            samples: given.count("samples", 1..=MOST)?,
+            count: given.count("count", 0..=MOST)?,
+            harmonics: if given.choice("harmonics")? == "strongest" { Harmonics::Strongest } else { Harmonics::Lowest },
+        }),
+        "knative" => Box::new(Knative {
+            stable: given.span("stable")?,
+            panic: given.share("panic")?,
+            threshold: given.number("threshold")?,
+            utilisation: given.positive("utilisation")?,
+            tick: given.span("tick")?,
+            up: given.at_least_one("up")?,
+            down: given.at_least_one("down")?,
+            grace: given.duration("grace")?,
+        }),
+        "hpa" => Box::new(Hpa {
+            target: given.positive("target")?,
+            tolerance: given.number("tolerance")?,
+            sync: given.span("sync")?,
+            stabilise: given.duration("stabilise")?,
+            up: given.number("up")?,
+            up_instances: given.count("up_instances", 0..=MOST)?,
+        }),
+        "seasonal_quantile" => Box::new(SeasonalQuantile {
+            bin: given.span("bin")?,
+            bins: given.bins_of("season", "bin")?,
+            seasons: given.count("seasons", 1..=60)?,
+            quantile: given.share("quantile")?,
+            lead: if given.value("lead").1 == "start" { None } else { Some(given.duration("lead")?) },
+        }),
+        other => unreachable!("`{other}` is listed but has no constructor"),
+    })
+}
+
+/// No count is larger: each stands for memory of every function.
+const MOST: u32 = 10_000;
 
 /// The parameters of one policy with the values given for them.
 struct Given<'a> {
@@ -169,6 +180,61 @@ impl<'a> Given<'a> {
         number.ok_or_else(|| format!("{name}=`{value}` is not a number of zero or more"))
     }
 
+    /// A duration that is not zero.
+    fn span(&self, name: &str) -> Result<Nanos, String> {
+        let duration = self.duration(name)?;
+        if duration > Nanos::ZERO { Ok(duration) } else { Err(format!("{name}=`{}` must be more than zero", self.value(name).1)) }
+    }
+
+    fn positive(&self, name: &str) -> Result<f64, String> {
+        let number = self.number(name)?;
+        if number > 0.0 { Ok(number) } else { Err(format!("{name}=`{}` must be more than zero", self.value(name).1)) }
+    }
+
+    fn at_least_one(&self, name: &str) -> Result<f64, String> {
+        let number = self.number(name)?;
+        if number >= 1.0 { Ok(number) } else { Err(format!("{name}=`{}` must be 1 or more", self.value(name).1)) }
+    }
+
+    fn share(&self, name: &str) -> Result<f64, String> {
+        let (_, value) = self.value(name);
+        let share = value.parse().ok().filter(|share: &f64| (0.0..=1.0).contains(share));
+        share.ok_or_else(|| format!("{name}=`{value}` is not a share from 0 to 1"))
+    }
+
+    fn count(&self, name: &str, allowed: RangeInclusive<u32>) -> Result<u32, String> {
+        let (_, value) = self.value(name);
+        let count = value.parse().ok().filter(|count| allowed.contains(count));
+        count.ok_or_else(|| format!("{name}=`{value}` is not a whole number from {} to {}", allowed.start(), allowed.end()))
+    }
+
+    /// How many of one duration are in another.
+    fn bins_of(&self, whole: &str, part: &str) -> Result<u32, String> {
+        let bins = self.span(whole)?.0 / self.span(part)?.0;
+        let bins = u32::try_from(bins).ok().filter(|bins| (1..=MOST).contains(bins));
+        bins.ok_or_else(|| format!("{whole}=`{}` must be 1 to {MOST} times {part}=`{}`", self.value(whole).1, self.value(part).1))
+    }
+
+    /// A size in MB, or none.
+    fn memory(&self, name: &str) -> Result<Option<u64>, String> {
+        let (_, value) = self.value(name);
+        let size = |text: &str| match text.strip_suffix("GB") {
+            Some(number) => number.trim().parse::<u64>().ok()?.checked_mul(1024),
+            None => text.strip_suffix("MB")?.trim().parse().ok(),
+        };
+        if value == "none" {
+            return Ok(None);
+        }
+        let size = size(value).filter(|&size| size > 0);
+        size.map(Some).ok_or_else(|| format!("{name}=`{value}` is not a size; write a whole number and MB or GB, as in 64GB, or none"))
+    }
+
+    fn objective(&self, name: &str) -> Result<Objective, String> {
+        let (_, value) = self.value(name);
+        Objective::parse(value, parse_duration)
+            .ok_or_else(|| format!("{name}=`{value}` is not a number, a quotient such as 0.002/0.0005, contest, or p99<500ms"))
+    }
+
     fn choice(&self, name: &str) -> Result<&'a str, String> {
         let (parameter, value) = self.value(name);
         let allowed = parameter.unit.split('|').any(|choice| choice == value);
@@ -192,13 +258,18 @@ fn parse_duration(text: &str) -> Option<Nanos> {
     (number.is_finite() && number >= 0.0).then(|| Nanos::from_secs_f64(number * seconds))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
     use super::{Handoff, POLICIES, PolicySpec, Surplus, parse_duration};
     use crate::nanos::Nanos;
-    use crate::policy::FreeInstance;
+    use crate::policy::{Facts, FreeInstance};
+    use crate::table::FunctionSpec;
 
-    const INSTANCE: FreeInstance = FreeInstance { memory_mb: 1024, cold_start: Nanos::from_secs(1) };
+    fn keep_alive(spec: &PolicySpec) -> Nanos {
+        let facts = Facts { now: Nanos::ZERO, memory_mb: 1024, cold_start: Nanos::from_secs(1) };
+        let function = FunctionSpec { key: "f".into(), runtime: "".into(), timeout_s: 0, memory_mb: 1024 };
+        spec.policy.function(&function).keep_alive(&FreeInstance { facts, level: 1 })
+    }
 
     #[test]
     fn every_listed_policy_parses_by_its_name_alone() {
@@ -211,25 +282,39 @@ mod tests {
     #[test]
     fn parameters_reach_the_policy() {
         let spec = PolicySpec::parse("fixed:keep_alive=1.5s, handoff=none,surplus=keep").unwrap();
-        assert_eq!(spec.policy.keep_alive(&INSTANCE), Nanos::from_millis(1500));
+        assert_eq!(keep_alive(&spec), Nanos::from_millis(1500));
         assert_eq!((spec.handoff, spec.surplus), (Handoff::None, Surplus::Keep));
         let spec = PolicySpec::parse("break_even:lambda=3,scale=0.5").unwrap();
-        assert_eq!(spec.policy.keep_alive(&INSTANCE), Nanos::from_secs(2));
+        assert_eq!(keep_alive(&spec), Nanos::from_secs(2));
     }
 
     #[test]
     fn errors_name_the_part_and_the_remedy() {
         for (text, expected) in [
-            ("lru", "policy `lru`: no policy is called `lru`; there are fixed, break_even"),
-            ("fixed:ttl=3s", "policy `fixed:ttl=3s`: `ttl` is no parameter of fixed; it takes keep_alive, handoff, surplus"),
+            ("fixed:ttl=3s", "policy `fixed:ttl=3s`: `ttl` is no parameter of fixed; it takes keep_alive, handoff, surplus, memory"),
             ("fixed:keep_alive", "policy `fixed:keep_alive`: `keep_alive` is not of the form parameter=value"),
             ("fixed:surplus=maybe", "policy `fixed:surplus=maybe`: surplus=`maybe` is not one of cancel|keep"),
             ("break_even:scale=-1", "policy `break_even:scale=-1`: scale=`-1` is not a number of zero or more"),
+            ("lru:memory=64", "policy `lru:memory=64`: memory=`64` is not a size; write a whole number and MB or GB, as in 64GB, or none"),
+            ("lsth:gamma=2", "policy `lsth:gamma=2`: gamma=`2` is not a share from 0 to 1"),
+            ("icebreaker:samples=0", "policy `icebreaker:samples=0`: samples=`0` is not a whole number from 1 to 10000"),
+            ("knative:tick=0s", "policy `knative:tick=0s`: tick=`0s` must be more than zero"),
+            ("seasonal_quantile:season=1s", "policy `seasonal_quantile:season=1s`: season=`1s` must be 1 to 10000 times bin=`60s`"),
             ("fixed:handoff=none,handoff=none", "policy `fixed:handoff=none,handoff=none`: `handoff` is given twice"),
         ] {
             assert_eq!(PolicySpec::parse(text).unwrap_err().to_string(), expected);
         }
+        let unknown = PolicySpec::parse("ttl").unwrap_err().problem;
+        assert!(unknown.starts_with("no policy is called `ttl`; there are fixed, break_even, "), "{unknown}");
         assert!(PolicySpec::parse("fixed:keep_alive=5").unwrap_err().problem.contains("no duration"));
+    }
+
+    #[test]
+    fn memory_is_counted_in_mb() {
+        for (text, limit) in [("lru", None), ("lru:memory=none", None), ("lru:memory=64GB", Some(65_536)), ("lru:memory=512MB", Some(512))]
+        {
+            assert_eq!(PolicySpec::parse(text).unwrap().memory_limit_mb, limit, "{text}");
+        }
     }
 
     #[test]

@@ -47,6 +47,11 @@ impl Waiters {
         self.queue.front_mut()
     }
 
+    /// When the waiter that `ahead` others come before arrived.
+    pub(crate) fn arrival_of(&self, ahead: u32) -> Option<Nanos> {
+        self.queue.get(ahead as usize).map(|waiter| waiter.arrived)
+    }
+
     /// Removes the named waiter. Sequences ascend, so this is a binary search.
     pub(crate) fn remove(&mut self, sequence: u32) -> Option<Waiter> {
         let first = self.queue.front()?.sequence;

@@ -8,6 +8,7 @@ use super::chunked::Chunked;
 use crate::error::EngineError;
 use crate::ids::FunctionId;
 use crate::ledger::FunctionLedger;
+use crate::policy::{FunctionPolicy, Policy};
 use crate::pool::{Pool, Waiters};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
 
@@ -52,8 +53,13 @@ pub(crate) struct Function {
     older: Option<FunctionId>,
     /// Functions with this key up to this one.
     version: u32,
-    /// Free instances and the hand-off word: the warm path's only shared writes besides the ledger's.
+    /// What is decided for it, and what was learnt of it.
+    pub(crate) policy: Box<dyn FunctionPolicy>,
+    /// Free instances and the hand-off word.
     pub(crate) pool: CachePadded<Pool>,
+    /// Requests that execute or wait. Moves with every Assign and Idle, a step apart from the hand-off word: policies read it as a
+    /// measure, nothing relies on it.
+    pub(crate) demand: AtomicU32,
     pub(crate) ledger: FunctionLedger,
     /// When the timer of this function fires; `u64::MAX`: not armed.
     pub(crate) armed: AtomicU64,
@@ -73,6 +79,12 @@ pub(crate) struct Cold {
     pub(crate) initialising: u32,
     /// The function stands in the queue for slots that others no longer need.
     pub(crate) seeks_spare: bool,
+    /// Instances to have whatever the demand, as the policy last said.
+    pub(crate) target: u32,
+    /// Place in the queue for room under the memory limit.
+    pub(crate) ticket: Option<u64>,
+    /// A start found no room since the function was last swept.
+    pub(crate) refused_room: bool,
 }
 
 impl Cold {
@@ -81,9 +93,9 @@ impl Cold {
         self.creating + self.initialising
     }
 
-    /// A request waits for a slot that is still being created: another function's would serve it sooner.
+    /// A request waits for a slot that is still being created, or has no room to be: another function's would serve it sooner.
     pub(crate) fn wants_spare(&self) -> bool {
-        self.creating > 0 && self.waiters.len() > self.initialising
+        (self.creating > 0 || self.ticket.is_some()) && self.waiters.len() > self.initialising
     }
 }
 
@@ -133,7 +145,7 @@ impl FunctionTable {
     /// # Errors
     ///
     /// [`EngineError::TooManyFunctions`], [`EngineError::TooManyVersions`].
-    pub(crate) fn find_or_create(&self, wanted: &FunctionRef<'_>) -> Result<FunctionId, EngineError> {
+    pub(crate) fn find_or_create(&self, wanted: &FunctionRef<'_>, policy: &dyn Policy) -> Result<FunctionId, EngineError> {
         if let Some(id) = self.lookup(wanted) {
             return Ok(id);
         }
@@ -153,7 +165,7 @@ impl FunctionTable {
         if version > MOST_VERSIONS {
             return Err(EngineError::TooManyVersions { limit: MOST_VERSIONS });
         }
-        self.functions.get_or_grow(index).get_or_init(|| Box::new(Function::new(wanted, older, version)));
+        self.functions.get_or_grow(index).get_or_init(|| Box::new(Function::new(wanted, older, version, policy)));
         // Release: whoever reads the new length, or finds the id in the map, finds the entry filled.
         self.len.store(index + 1, Ordering::Release);
         map.insert(wanted.key.into(), id);
@@ -180,17 +192,26 @@ impl FunctionTable {
 }
 
 impl Function {
-    fn new(wanted: &FunctionRef<'_>, older: Option<FunctionId>, version: u32) -> Self {
+    /// Instances that execute a request or are free.
+    pub(crate) fn instances(&self, cold: &Cold) -> u32 {
+        let free = u32::try_from(self.pool.balance()).unwrap_or(0);
+        self.demand.load(Ordering::Relaxed).saturating_sub(cold.waiters.len()) + free
+    }
+
+    fn new(wanted: &FunctionRef<'_>, older: Option<FunctionId>, version: u32, policy: &dyn Policy) -> Self {
+        let spec = FunctionSpec {
+            key: wanted.key.into(),
+            runtime: wanted.runtime.into(),
+            timeout_s: wanted.timeout_s,
+            memory_mb: wanted.memory_mb,
+        };
         Self {
-            spec: FunctionSpec {
-                key: wanted.key.into(),
-                runtime: wanted.runtime.into(),
-                timeout_s: wanted.timeout_s,
-                memory_mb: wanted.memory_mb,
-            },
+            policy: policy.function(&spec),
+            spec,
             older,
             version,
             pool: CachePadded::new(Pool::new()),
+            demand: AtomicU32::new(0),
             ledger: FunctionLedger::default(),
             armed: AtomicU64::new(u64::MAX),
             init_ns: AtomicU64::new(0),
@@ -203,16 +224,19 @@ impl Function {
 mod tests {
     use super::{FunctionRef, FunctionTable};
     use crate::error::EngineError;
+    use crate::nanos::Nanos;
+    use crate::policy::Fixed;
 
+    const POLICY: Fixed = Fixed { keep_alive: Nanos::ZERO };
     const A: FunctionRef<'_> = FunctionRef { key: "a", runtime: "go", timeout_s: 60, memory_mb: 128 };
 
     #[test]
     fn a_changed_field_makes_another_function_and_both_stay_known() {
         let table = FunctionTable::new(10);
-        let old = table.find_or_create(&A).unwrap();
-        let new = table.find_or_create(&FunctionRef { memory_mb: 256, ..A }).unwrap();
+        let old = table.find_or_create(&A, &POLICY).unwrap();
+        let new = table.find_or_create(&FunctionRef { memory_mb: 256, ..A }, &POLICY).unwrap();
         assert_ne!(old, new);
-        assert_eq!(table.find_or_create(&A), Ok(old));
+        assert_eq!(table.find_or_create(&A, &POLICY), Ok(old));
         assert_eq!(table.iter().count(), 2);
         assert!(table.knows_key("a"));
         assert!(!table.knows_key("b"));
@@ -221,17 +245,17 @@ mod tests {
     #[test]
     fn a_key_that_keeps_changing_is_refused_after_64_versions() {
         let table = FunctionTable::new(1000);
-        let known = (0..1000).filter(|&timeout_s| table.find_or_create(&FunctionRef { timeout_s, ..A }).is_ok()).count();
+        let known = (0..1000).filter(|&timeout_s| table.find_or_create(&FunctionRef { timeout_s, ..A }, &POLICY).is_ok()).count();
         assert_eq!(known, 64);
-        assert!(table.find_or_create(&FunctionRef { key: "b", ..A }).is_ok());
+        assert!(table.find_or_create(&FunctionRef { key: "b", ..A }, &POLICY).is_ok());
     }
 
     #[test]
     fn a_full_table_refuses_new_functions_and_keeps_the_old() {
         let table = FunctionTable::new(1);
-        let id = table.find_or_create(&A).unwrap();
-        let refused = table.find_or_create(&FunctionRef { key: "b", ..A });
+        let id = table.find_or_create(&A, &POLICY).unwrap();
+        let refused = table.find_or_create(&FunctionRef { key: "b", ..A }, &POLICY);
         assert_eq!(refused, Err(EngineError::TooManyFunctions { limit: 1 }));
-        assert_eq!(table.find_or_create(&A), Ok(id));
+        assert_eq!(table.find_or_create(&A, &POLICY), Ok(id));
     }
 }

@@ -15,8 +15,9 @@
 
 use super::chunked::Chunked;
 use crate::ids::SlotId;
+use crate::ledger::Account;
 use crate::nanos::Nanos;
-use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
+use crate::sync::{AtomicF64, AtomicU32, AtomicU64, Mutex, Ordering, lock};
 
 /// What a place in the slot table is up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,18 @@ impl State {
     /// Every state, in the order of its number.
     const ALL: [Self; 8] =
         [Self::Vacant, Self::Creating, Self::Initialising, Self::Idle, Self::Busy, Self::Retiring, Self::Abandoned, Self::Leaked];
+
+    /// How time in this state is booked; `None` where there is no slot.
+    pub(crate) fn account(self) -> Option<Account> {
+        match self {
+            Self::Vacant => None,
+            Self::Creating | Self::Initialising => Some(Account::Starting),
+            Self::Idle => Some(Account::Idle),
+            Self::Busy => Some(Account::Busy),
+            Self::Retiring => Some(Account::Retiring),
+            Self::Abandoned | Self::Leaked => Some(Account::Leaked),
+        }
+    }
 }
 
 /// A value of the state word.
@@ -87,6 +100,8 @@ pub(crate) struct Slot {
     pub(crate) since: AtomicU64,
     /// Idle: when its keep-alive is over. A sweep may move it to another instance of the function (`engine::sweep`).
     pub(crate) due: AtomicU64,
+    /// Idle, under a memory limit: what keeping it is worth (`engine::evict`).
+    pub(crate) worth: AtomicF64,
 }
 
 impl Slot {

@@ -1,6 +1,7 @@
 //! The simulator from outside: hand-worked runs, and claims that hold for every run.
 
 mod bound;
+mod level_gap;
 mod properties;
 mod scenarios;
 
@@ -49,6 +50,7 @@ fn options(policy: &str, tail: u64) -> Options {
         init_failure: 0.0,
         seed: 1,
         per_request: true,
+        explain: None,
     }
 }
 

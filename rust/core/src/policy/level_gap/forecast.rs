@@ -1,0 +1,168 @@
+//! Pre-warming: a second window for gaps that end at a time of their own, such as those of a timer.
+//!
+//! Gaps longer than a cold start are remembered one by one, the last sixteen. If they cluster, it is cheaper to let the instance go and
+//! to have another ready when the cluster begins. Every plan is checked against the gap it was made for, and plans are carried out only
+//! while they have lately paid: the gap's length does not depend on what was done, so what a plan would have cost is known either way.
+
+use crate::nanos::Nanos;
+
+/// When to have an instance ready and until when to keep it, both as time since the gap began.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Plan {
+    /// Ready at, in seconds.
+    pub(super) ready_s: f64,
+    /// Kept until, in seconds.
+    pub(super) until_s: f64,
+}
+
+/// What a start costs and saves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prices {
+    /// Seconds a start takes.
+    pub(super) start_s: f64,
+    /// Memory of an instance.
+    pub(super) memory_gb: f64,
+    /// GB·s a second of waiting is worth.
+    pub(super) lambda: f64,
+}
+
+impl Prices {
+    /// GB·s that a plan saves, or costs if negative, in a gap of this length, against starting when the request is there.
+    fn saved(&self, plan: &Plan, gap_s: f64) -> f64 {
+        let Self { start_s, memory_gb, lambda } = *self;
+        if gap_s < plan.ready_s - start_s {
+            0.0
+        } else if gap_s < plan.ready_s {
+            lambda * (start_s - (plan.ready_s - gap_s))
+        } else if gap_s <= plan.until_s {
+            lambda * start_s - memory_gb * (gap_s - plan.ready_s)
+        } else {
+            -memory_gb * (start_s + plan.until_s - plan.ready_s)
+        }
+    }
+}
+
+/// Gaps remembered.
+const MOST: usize = 16;
+/// Fewer do not make a cluster.
+const FEWEST: usize = 3;
+/// A gap that no plan foresees is thought to be among the next ones, this often beside those remembered.
+const UNFORESEEN: f64 = 0.5;
+/// Margin on both sides of a cluster on top of its own spread.
+const MARGIN_S: f64 = 0.002;
+/// What the last gap's result keeps of its weight with each new one.
+const FADING: f64 = 0.8;
+
+/// The long gaps of one level, and whether foreseeing them has paid.
+#[derive(Debug, Default)]
+pub(super) struct Forecast {
+    gaps_s: Vec<f64>,
+    next: usize,
+    /// GB·s that plans would have saved lately; carried out while positive.
+    gain: f64,
+}
+
+impl Forecast {
+    /// Has planning lately paid?
+    pub(super) fn pays(&self) -> bool {
+        self.gain > 0.0
+    }
+
+    /// GB·s that plans would have saved lately.
+    pub(super) fn gain(&self) -> f64 {
+        self.gain
+    }
+
+    /// Takes in a gap that has ended, after checking what the plan for it would have been worth. `kept_s`: how long the instance was kept.
+    pub(super) fn learn(&mut self, gap: Nanos, kept_s: f64, prices: &Prices) {
+        let gap_s = gap.as_secs_f64();
+        if gap_s > kept_s
+            && let Some(plan) = self.plan(kept_s, prices)
+        {
+            self.gain = FADING * self.gain + prices.saved(&plan, gap_s);
+        }
+        if self.gaps_s.len() < MOST {
+            self.gaps_s.push(gap_s);
+        } else {
+            self.gaps_s[self.next] = gap_s;
+        }
+        self.next = (self.next + 1) % MOST;
+    }
+
+    /// The plan that would have saved most over the remembered gaps longer than `from_s`; `None` if none would have saved anything.
+    pub(super) fn plan(&self, from_s: f64, prices: &Prices) -> Option<Plan> {
+        let mut gaps: Vec<f64> = self.gaps_s.iter().copied().filter(|&gap| gap > from_s).collect();
+        if gaps.len() < FEWEST {
+            return None;
+        }
+        gaps.sort_by(f64::total_cmp);
+        let mut best: Option<(f64, Plan)> = None;
+        for first in 0..gaps.len() {
+            for last in first + 1..gaps.len() {
+                // The ends of a sample lie inside those of its distribution, by about the mean distance of its members.
+                let margin = (gaps[last] - gaps[first]) / (last - first) as f64 + MARGIN_S;
+                let plan = Plan { ready_s: (gaps[first] - margin).max(from_s), until_s: gaps[last] + margin };
+                let saved: f64 = gaps.iter().map(|&gap| prices.saved(&plan, gap)).sum();
+                let saved = saved + UNFORESEEN * prices.saved(&plan, f64::INFINITY);
+                if saved > best.map_or(0.0, |(most, _)| most) {
+                    best = Some((saved, plan));
+                }
+            }
+        }
+        best.map(|(_, plan)| plan)
+    }
+}
+
+#[cfg(all(test, not(pilotlight_loom)))]
+mod tests {
+    use super::{Forecast, Prices};
+    use crate::nanos::Nanos;
+
+    const PRICES: Prices = Prices { start_s: 2.0, memory_gb: 0.5, lambda: 1.0 };
+
+    fn taught(gaps_ms: impl IntoIterator<Item = u64>) -> Forecast {
+        let mut forecast = Forecast::default();
+        for gap in gaps_ms {
+            forecast.learn(Nanos::from_millis(gap), 1.0, &PRICES);
+        }
+        forecast
+    }
+
+    #[test]
+    fn a_timer_is_foreseen_after_a_few_gaps_and_pays() {
+        let forecast = taught([30_000, 30_010, 29_990, 30_000, 30_005]);
+        assert!(forecast.pays());
+        let plan = forecast.plan(1.0, &PRICES).unwrap();
+        assert!(plan.ready_s > 29.9 && plan.ready_s < 30.0 && plan.until_s > 30.0 && plan.until_s < 30.1, "{plan:?}");
+    }
+
+    #[test]
+    fn gaps_without_a_pattern_are_not_planned_for() {
+        let forecast = taught([5_000, 90_000, 14_000, 200_000, 40_000, 310_000, 8_000, 120_000]);
+        assert_eq!(forecast.plan(1.0, &PRICES), None);
+        assert!(!forecast.pays());
+    }
+
+    #[test]
+    fn a_plan_that_stops_paying_is_given_up_and_taken_up_again() {
+        let mut forecast = taught(std::iter::repeat_n(30_000, 10));
+        assert!(forecast.pays());
+        let mut misses = 0;
+        while forecast.pays() {
+            forecast.learn(Nanos::from_millis(47_000 + 3_000 * misses), 1.0, &PRICES);
+            misses += 1;
+            assert!(misses < 16, "still planned for after {misses} misses");
+        }
+        for _ in 0..16 {
+            forecast.learn(Nanos::from_millis(30_000), 1.0, &PRICES);
+        }
+        assert!(forecast.pays());
+    }
+
+    #[test]
+    fn a_plan_is_made_for_what_may_still_come() {
+        let forecast = taught([30_000, 60_000].repeat(4));
+        let plan = forecast.plan(31.0, &PRICES).unwrap();
+        assert!(plan.ready_s > 59.0, "{plan:?}");
+    }
+}

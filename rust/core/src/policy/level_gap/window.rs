@@ -1,0 +1,114 @@
+//! The cheapest keep-alive for a distribution of idle gaps.
+
+use crate::demand::{BINS, bin_middle_s, bin_start_s};
+
+/// A keep-alive with its expected cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Window {
+    /// In seconds; infinite: keep until it is wanted.
+    pub(super) keep_s: f64,
+    /// GB·s a gap, by the distribution it was found with.
+    pub(super) cost: f64,
+}
+
+/// Windows closer in cost than this are the same: the shortest is taken.
+const SAME: f64 = 1e-5;
+
+/// Finds the window of least cost `m·E[min(g, w)] + P(g > w)·miss` over weights of gaps by bin, in one pass over the possible windows (the
+/// edges of bins and for ever). Without weights: break-even, which never costs more than twice the best.
+pub(super) fn cheapest(weights: &[f64; BINS], memory_gb: f64, miss: f64) -> Window {
+    let total: f64 = weights.iter().sum();
+    if total <= 0.0 {
+        return Window { keep_s: miss / memory_gb, cost: 2.0 * miss };
+    }
+    let mut best = Window { keep_s: 0.0, cost: miss };
+    let (mut ended, mut held) = (0.0, 0.0);
+    for (bin, weight) in weights.iter().enumerate() {
+        ended += weight;
+        held += weight * bin_middle_s(bin);
+        let longer = (total - ended).max(0.0);
+        let (keep_s, kept) = match bin_end(bin) {
+            Some(end) => (end, held + end * longer),
+            None => (f64::INFINITY, held),
+        };
+        let cost = (memory_gb * kept + miss * longer) / total;
+        if cost < best.cost * (1.0 - SAME) {
+            best = Window { keep_s, cost };
+        }
+    }
+    best
+}
+
+fn bin_end(bin: usize) -> Option<f64> {
+    (bin + 1 < BINS).then(|| bin_start_s(bin + 1))
+}
+
+/// Spreads each weight over its neighbours (¼, ½, ¼): a gap just seen makes those near it likelier too.
+pub(super) fn smoothed(weights: &[f64; BINS]) -> [f64; BINS] {
+    let at = |bin: usize| weights.get(bin).copied().unwrap_or(0.0);
+    let mut result: [f64; BINS] = std::array::from_fn(|bin| 0.5 * at(bin) + 0.25 * (bin.checked_sub(1).map_or(0.0, at) + at(bin + 1)));
+    result[0] += 0.25 * weights[0];
+    result[BINS - 1] += 0.25 * weights[BINS - 1];
+    result
+}
+
+#[cfg(all(test, not(pilotlight_loom)))]
+mod tests {
+    use super::{cheapest, smoothed};
+    use crate::demand::{BINS, bin_middle_s, bin_of, bin_start_s};
+    use crate::nanos::Nanos;
+    use proptest::prelude::*;
+
+    fn weights(gaps: &[(u64, f64)]) -> [f64; BINS] {
+        let mut weights = [0.0; BINS];
+        for &(millis, weight) in gaps {
+            weights[bin_of(Nanos::from_millis(millis))] += weight;
+        }
+        weights
+    }
+
+    #[test]
+    fn short_gaps_are_bridged_and_long_ones_let_go() {
+        // Nine gaps of 100 ms, one of an hour; a miss costs 5 GB·s.
+        let window = cheapest(&weights(&[(100, 9.0), (3_600_000, 1.0)]), 1.0, 5.0);
+        assert!(window.keep_s > 0.1 && window.keep_s < 0.15, "{window:?}");
+    }
+
+    #[test]
+    fn nothing_is_kept_when_gaps_cost_more_than_a_miss() {
+        assert!(cheapest(&weights(&[(60_000, 10.0)]), 1.0, 5.0).keep_s < 1e-9);
+    }
+
+    #[test]
+    fn without_evidence_it_breaks_even() {
+        assert!((cheapest(&[0.0; BINS], 2.0, 5.0).keep_s - 2.5).abs() < 1e-9);
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_is_cheaper(
+            gaps in prop::collection::vec((1..10_000_000_u64, 0.1..10.0_f64), 1..30),
+            memory in 0.1..8.0_f64,
+            miss in 0.01..100.0_f64,
+        ) {
+            let weights = weights(&gaps);
+            let best = cheapest(&weights, memory, miss);
+            let total: f64 = weights.iter().sum();
+            for bin in 0..BINS {
+                let keep = bin_start_s(bin);
+                let cost: f64 = (0..BINS).map(|gap| {
+                    let length = bin_middle_s(gap);
+                    weights[gap] * if length < keep { memory * length } else { memory * keep + miss }
+                }).sum();
+                prop_assert!(best.cost <= cost / total * (1.0 + 1e-4), "{best:?} against {} for {keep}", cost / total);
+            }
+        }
+
+        #[test]
+        fn smoothing_moves_weight_and_makes_none(gaps in prop::collection::vec((1..10_000_000_u64, 0.1..10.0_f64), 0..30)) {
+            let weights = weights(&gaps);
+            let (before, after): (f64, f64) = (weights.iter().sum(), smoothed(&weights).iter().sum());
+            prop_assert!((before - after).abs() < 1e-9 * (1.0 + before));
+        }
+    }
+}

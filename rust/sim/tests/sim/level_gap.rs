@@ -1,0 +1,123 @@
+//! What the level-gap policy claims, on loads made for the claim.
+
+use pilotlight_core::{Account, Counter, Nanos, Totals, WaitCause};
+use pilotlight_sim::{FunctionModel, Report};
+
+use super::{Request, options, run};
+
+const MS: u64 = 1_000_000;
+const S: u64 = 1000 * MS;
+
+fn function(memory_mb: u32, init: u64) -> FunctionModel {
+    FunctionModel { key: "f".to_owned(), memory_mb, create: Nanos(100 * MS), init: Nanos(init) }
+}
+
+fn play(requests: &[Request], function: FunctionModel, policy: &str) -> Report {
+    run(requests, &[function], options(policy, 60 * S))
+}
+
+fn wait_s(totals: &Totals) -> f64 {
+    WaitCause::ALL.iter().map(|&cause| totals.wait_s(cause)).sum()
+}
+
+/// GB·s beyond executions, plus waiting at a price.
+fn cost(report: &Report, lambda: f64) -> f64 {
+    let totals = &report.snapshot.totals;
+    let slots: f64 = Account::ALL.iter().map(|&account| totals.gb_s(account)).sum();
+    slots - totals.gb_s(Account::Busy) + lambda * wait_s(totals)
+}
+
+/// Every 30 s, a little early or late.
+fn timer(ticks: u64) -> Vec<Request> {
+    (0..ticks).map(|tick| (30 * S * tick + tick * 7 % 11 * MS, 0, 50 * MS, false)).collect()
+}
+
+#[test]
+fn a_timer_is_met_by_a_pre_warmed_instance() {
+    let report = play(&timer(200), function(512, 400 * MS), "level_gap:lambda=5");
+    let totals = &report.snapshot.totals;
+    assert!(totals.count(Counter::StartsAhead) > 180, "{}", totals.count(Counter::StartsAhead));
+    assert!(totals.count(Counter::WarmStarts) > 190, "{}", totals.count(Counter::WarmStarts));
+    // Kept all the time it would idle for 3,000 GB·s; started on demand it would wait for 100 s.
+    assert!(cost(&report, 5.0) < 0.3 * cost(&play(&timer(200), function(512, 400 * MS), "break_even:lambda=5"), 5.0));
+}
+
+#[test]
+fn a_timer_that_stops_keeping_time_is_no_longer_pre_warmed() {
+    let random = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    let mut at = 30 * S * 50;
+    let tail = (0..300).map(|n| {
+        at += 5 * S + random(n) % (90 * S / 1000) * 1000;
+        (at, 0, 50 * MS, false)
+    });
+    let requests: Vec<Request> = timer(50).into_iter().chain(tail).collect();
+    let report = play(&requests, function(512, 400 * MS), "level_gap:lambda=5");
+    let ahead = report.snapshot.totals.count(Counter::StartsAhead);
+    assert!(ahead < 80, "{ahead} starts ahead, about 45 of them for the timer");
+}
+
+#[test]
+fn a_request_waits_for_a_busy_instance_when_a_start_would_cost_more() {
+    // One request, then pairs of short ones, of a function whose start takes ten seconds and 4 GB.
+    let pairs = (0..500).map(|n| (11 * S + n / 2 * 100 * MS + n % 2 * MS, 0, 20 * MS, false));
+    let requests: Vec<Request> = std::iter::once((0, 0, 20 * MS, false)).chain(pairs).collect();
+    let report = play(&requests, function(4096, 10 * S), "level_gap:lambda=1");
+    let totals = &report.snapshot.totals;
+    assert!(totals.count(Counter::Starts) <= 2, "{}", totals.count(Counter::Starts));
+    assert!(totals.count(Counter::HeldBack) > 150, "{}", totals.count(Counter::HeldBack));
+}
+
+#[test]
+fn the_first_burst_of_an_unknown_function_does_not_get_a_start_for_each_request() {
+    let requests: Vec<Request> = (0..200).map(|n| (n * 50 * MS, 0, 20 * MS, false)).collect();
+    let report = play(&requests, function(4096, 10 * S), "level_gap:lambda=1");
+    assert!(report.snapshot.totals.count(Counter::Starts) <= 9, "{}", report.snapshot.totals.count(Counter::Starts));
+}
+
+#[test]
+fn a_long_queue_is_worth_more_starts() {
+    // One request teaches that they run for a second; then a hundred come at once.
+    let requests: Vec<Request> = (0..101).map(|n| (if n == 0 { 0 } else { 10 * S }, 0, S, false)).collect();
+    let report = play(&requests, function(512, 400 * MS), "level_gap:lambda=1");
+    assert!(wait_s(&report.snapshot.totals) < 500.0, "one instance would let them wait for 5,000 s");
+}
+
+#[test]
+fn an_important_function_waits_less() {
+    let requests: Vec<Request> = (0..400).map(|n| (n * n % 7 * S + n * 5 * S, 0, 100 * MS, false)).collect();
+    let mut requests = requests;
+    requests.sort_unstable();
+    let plain = play(&requests, function(512, 900 * MS), "level_gap:lambda=0.5");
+    let vip = play(&requests, function(512, 900 * MS), "level_gap:lambda=0.5,vip=f,vip_weight=10");
+    assert!(wait_s(&vip.snapshot.totals) < 0.5 * wait_s(&plain.snapshot.totals));
+}
+
+#[test]
+fn a_goal_for_p99_is_met_for_less_than_the_price_that_surely_meets_it() {
+    // Gaps from two to seven seconds: kept through, or not, by the price.
+    let requests: Vec<Request> = (0..20_000)
+        .scan(0, |at, n: u64| {
+            *at += 2 * S + n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (5 * S);
+            Some((*at, 0, 100 * MS, false))
+        })
+        .collect();
+    let goal = play(&requests, function(512, 900 * MS), "level_gap:lambda=p99<200ms");
+    let sure = play(&requests, function(512, 900 * MS), "level_gap:lambda=10000");
+    let waits = &goal.requests.as_ref().unwrap().wait_ns;
+    let settled = &waits[waits.len() / 2..];
+    let slow = settled.iter().filter(|&&wait| wait > 200 * MS).count() as f64 / settled.len() as f64;
+    assert!(slow < 0.02, "{slow}");
+    let idle = |report: &Report| report.snapshot.totals.gb_s(Account::Idle);
+    assert!(idle(&goal) <= idle(&sure), "{} against {}", idle(&goal), idle(&sure));
+}
+
+#[test]
+fn the_reasons_are_written_down_on_request() {
+    let report =
+        run(&timer(20), &[function(512, 400 * MS)], pilotlight_sim::Options { explain: Some(0), ..options("level_gap:lambda=5", 60 * S) });
+    let explanation = report.explanation.unwrap();
+    assert!(explanation.decisions.iter().any(|(_, text)| text.contains("starts an instance")));
+    let (_, last) = explanation.accounts.last().unwrap();
+    assert!(last.iter().any(|line| line.contains("of its own")), "{last:?}");
+    assert!(last.iter().any(|line| line.contains("foreseen")), "{last:?}");
+}
