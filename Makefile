@@ -5,6 +5,8 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 # Loom replaces the atomics of the whole dependency graph, so its build lives beside the ordinary one.
 LOOM := RUSTFLAGS="--cfg pilotlight_loom" CARGO_TARGET_DIR=target/loom LOOM_MAX_PREEMPTIONS=3
+# As many policies as a picture on a page has room for.
+PICTURED := $(addprefix --family ,fixed break_even level_gap hybrid_histogram icebreaker knative)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-rust test-loom test-python lint format bench proto docs clean
@@ -54,8 +56,10 @@ bench: setup ## Run the benchmarks and write benches/results/latest.json and .md
 proto: setup ## Regenerate the protobuf code in python/pilotlight/wire.
 	proto/generate.sh
 
-docs: setup ## Regenerate the pages of docs/ that are made from code.
+docs: setup ## Regenerate the pages and pictures of docs/ that are made from code.
 	$(BIN)/python -m pilotlight.server.config_docs > docs/configuration.md
+	$(BIN)/python -m pilotlight.report.policy_pictures docs/images
+	$(BIN)/pilotlight compare $(PICTURED) --plot docs/images/compare.svg > /dev/null
 
 clean: ## Remove what was built.
 	rm -rf target .venv dist python/pilotlight/_core.*.so
