@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-POLICIES = ("fixed:keep_alive=300s", "fixed:keep_alive=1s", "break_even")
+POLICIES = ("fixed:keep_alive=300s", "fixed:keep_alive=1s", "break_even", "level_gap")
 
 
 def machine() -> dict[str, Any]:

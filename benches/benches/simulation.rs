@@ -39,7 +39,7 @@ fn run(c: &mut Criterion) {
         .collect();
     let mut group = c.benchmark_group("simulate");
     group.throughput(Throughput::Elements(REQUESTS)).sample_size(20);
-    for policy in ["fixed:keep_alive=300s", "fixed:keep_alive=1s", "break_even"] {
+    for policy in ["fixed:keep_alive=300s", "fixed:keep_alive=1s", "break_even", "level_gap"] {
         group.bench_function(policy, |bencher| {
             bencher.iter_batched(
                 || Options {

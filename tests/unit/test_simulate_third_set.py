@@ -22,6 +22,9 @@ PROTOTYPE = {
     "break_even:scale=0.5,lambda=1.3,surplus=keep": 71.8,
 }
 CLAIRVOYANT = 83.5
+OWN = "level_gap:lambda=contest"
+OWN_SCORES_AT_LEAST = 81.5
+"""What `benches/results` has for it, less half a point."""
 
 pytestmark = [
     pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not here"),
@@ -38,7 +41,7 @@ def simulation(tmp_path_factory: pytest.TempPathFactory) -> Simulation:
     (folder / "ds3_arrivals_per_second.jsonl").write_bytes(arrivals)
     with (folder / "requests").open("wb") as requests:
         subprocess.run([sys.executable, folder / "make_ds3_synth.py", "1"], stdout=requests, check=True, timeout=240)
-    return run_policies(read_contest(folder, metas=DATA / "ds3_metas.jsonl"), list(PROTOTYPE))
+    return run_policies(read_contest(folder, metas=DATA / "ds3_metas.jsonl"), [*PROTOTYPE, OWN])
 
 
 def test_rebuilt_set_is_whole(simulation: Simulation) -> None:
@@ -51,6 +54,11 @@ def test_policies_score_as_in_the_prototype(simulation: Simulation, policy: str)
     (result,) = (result for result in simulation.results if result.policy == policy)
     assert result.contest.score == pytest.approx(PROTOTYPE[policy], abs=0.5)
     assert result.failed == 0
+
+
+def test_our_own_policy_scores_as_recorded(simulation: Simulation) -> None:
+    (result,) = (result for result in simulation.results if result.policy == OWN)
+    assert result.contest.score >= OWN_SCORES_AT_LEAST
 
 
 def test_clairvoyant_scores_as_in_the_prototype(simulation: Simulation) -> None:

@@ -53,6 +53,12 @@ impl World {
         self.carry_out(out);
     }
 
+    fn drain(&self) {
+        let mut out = Vec::new();
+        self.engine.handle_drain(self.now(), &mut out);
+        self.carry_out(out);
+    }
+
     fn request(&self, (function, key): (FunctionId, &str), request: u64) {
         if self.inside.fetch_add(1, Ordering::Relaxed) > 0 {
             self.met.fetch_add(1, Ordering::Relaxed);
@@ -117,13 +123,20 @@ impl World {
 #[test]
 fn one_hot_function_keeps_its_invariants_under_contention() {
     // Threads may happen to run one after the other: until two met, nothing was tested.
-    let met = (0..50).any(|_| storm() > 0);
+    let met = (0..50).any(|_| storm("fixed:keep_alive=200ns", |world| world.sweep(Nanos::from_secs(3600))) > 0);
+    assert!(met, "no two threads were ever inside at once");
+}
+
+#[test]
+fn what_threads_teach_a_policy_at_once_takes_nobodys_instance_or_answer() {
+    // It may want to keep an instance for ever, so the end is a drain.
+    let met = (0..50).any(|_| storm("level_gap:lambda=contest", World::drain) > 0);
     assert!(met, "no two threads were ever inside at once");
 }
 
 /// Lets all threads at one function and checks the account; returns how often a thread met another inside the engine.
-fn storm() -> u64 {
-    let host = Host::new("fixed:keep_alive=200ns");
+fn storm(policy: &str, end: impl Fn(&World)) -> u64 {
+    let host = Host::new(policy);
     let function = host.function("f");
     let world = World::new(host);
     std::thread::scope(|scope| {
@@ -132,7 +145,7 @@ fn storm() -> u64 {
             scope.spawn(move || (0..ROUNDS).for_each(|round| world.request((function, "f"), thread << 32 | round)));
         }
     });
-    world.sweep(Nanos::from_secs(3600));
+    end(&world);
     world.check();
     world.met.into_inner()
 }
