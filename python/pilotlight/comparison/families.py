@@ -42,7 +42,7 @@ MEMORIES = ("8GB", "16GB", "32GB", "64GB", "128GB", "256GB")
 FAMILIES = (
     Family("fixed", "#7d8590", "keep_alive", KEEP_ALIVES),
     Family("break_even", "#2f7fd6", "lambda", LAMBDAS),
-    Family("level_gap", "#d9480f", "lambda", LAMBDAS[1:]),
+    Family("level_gap", "#d9480f", "lambda", (*LAMBDAS[1:], "1000", "3000")),
     Family("hybrid_histogram", "#0c8599"),
     Family("lsth", "#ae3ec9"),
     Family("greedy_dual", "#2b8a3e", "memory", MEMORIES),
