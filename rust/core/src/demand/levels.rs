@@ -42,6 +42,9 @@ const CHUNKS: usize = (HIGHEST.ilog2() - FIRST_BITS + 1) as usize;
 /// Times are kept in units of 2¹⁸ ns, about a quarter of a millisecond, modulo 2³²: gaps of up to 13 days.
 const UNIT_BITS: u32 = 18;
 
+/// A second, in these units.
+const OUT_OF_ORDER: u32 = 4096;
+
 impl LeftAt {
     pub(crate) fn new() -> Self {
         Self { chunks: std::array::from_fn(|_| OnceLock::new()) }
@@ -58,7 +61,10 @@ impl LeftAt {
     pub(crate) fn gap(&self, level: u32, now: Nanos) -> Option<Nanos> {
         let (chunk, offset) = place(level);
         let left = self.chunks[chunk].get()?[offset].load(Ordering::Relaxed);
-        (left != NEVER).then(|| Nanos(u64::from(stamp(now).wrapping_sub(left)) << UNIT_BITS))
+        let units = stamp(now).wrapping_sub(left);
+        // Threads may read the clock out of order: a moment before the beginning is no gap, not the longest.
+        let units = if units > u32::MAX - OUT_OF_ORDER { 0 } else { units };
+        (left != NEVER).then(|| Nanos(u64::from(units) << UNIT_BITS))
     }
 }
 
@@ -91,6 +97,13 @@ mod tests {
         }
         assert_eq!(group_of(u32::MAX), group_of(HIGHEST));
         assert!(group_of(HIGHEST) < GROUPS);
+    }
+
+    #[test]
+    fn a_clock_read_out_of_order_makes_no_gap_of_days() {
+        let left = LeftAt::new();
+        left.leave(1, Nanos::from_secs(10));
+        assert_eq!(left.gap(1, Nanos::from_millis(9_999)), Some(Nanos::ZERO));
     }
 
     #[test]

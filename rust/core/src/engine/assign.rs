@@ -102,7 +102,9 @@ impl Engine {
         let mut cold = lock(&function.cold);
         let Some(gone) = cold.waiters.remove(waiter.sequence) else { return false };
         self.left(now, function, &mut cold, &gone, Counter::Cancelled);
-        self.reconsider_room(now, waiter.function, function, &cold);
+        drop(cold);
+        // The policy may want something else with a request less, and room that was waited for may not be needed.
+        self.arm(waiter.function, function, now);
         true
     }
 
@@ -144,7 +146,11 @@ impl Engine {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         Self::demand_falls(now, function, None);
         function.ledger.count(why);
-        function.ledger.book_wait(WaitCause::Failed, now.since(waiter.arrived));
+        let wait = now.since(waiter.arrived);
+        function.ledger.book_wait(WaitCause::Failed, wait);
+        if why == Counter::Expired {
+            self.config.policy.policy.waited(wait);
+        }
     }
 
     /// Answers a request that has just left the queue with an error.

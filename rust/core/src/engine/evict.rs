@@ -55,6 +55,8 @@ struct Entry {
 }
 
 const SMALLEST_CLEARED: usize = 1024;
+/// When a start ahead of demand that found no room is tried again.
+const AHEAD_AGAIN: Nanos = Nanos::from_secs(1);
 
 impl Limit {
     pub(super) fn new(memory_mb: u64) -> Self {
@@ -74,13 +76,15 @@ impl State {
 }
 
 impl Engine {
-    /// Issues a start if there is room for it, or can be made; otherwise the function waits for room and is looked at again when it is its
-    /// turn and memory has been released or an instance has become free.
+    /// Issues a start if there is room for it, or can be made. Otherwise, if it is for a waiting request, the function waits for room and is
+    /// looked at again when it is its turn and memory has been released or an instance has become free; a start ahead of demand is tried
+    /// again after a pause and stands in nobody's way.
     pub(super) fn start_if_room(
         &self,
         now: Nanos,
         (id, function): (FunctionId, &Function),
         cold: &mut Cold,
+        ahead: bool,
         out: &mut Vec<Command>,
     ) -> bool {
         let Some(limit) = &self.limit else {
@@ -94,6 +98,10 @@ impl Engine {
             // Under the limit's lock, so that nobody else takes the room.
             self.start(now, id, function, cold, out);
             return true;
+        }
+        if ahead {
+            self.arm(id, function, now + AHEAD_AGAIN);
+            return false;
         }
         if cold.ticket.is_none() {
             state.tickets += 1;
@@ -144,6 +152,13 @@ impl Engine {
         self.serve_next(now, &state);
     }
 
+    /// A target that fell has made instances that may be given up for room.
+    pub(super) fn target_fell(&self, now: Nanos) {
+        if let Some(limit) = &self.limit {
+            self.serve_next(now, &lock(&limit.state));
+        }
+    }
+
     /// The first function that waits for room is swept next, and tries again.
     fn serve_next(&self, now: Nanos, state: &State) {
         if let Some((_, &id)) = state.queue.first_key_value() {
@@ -180,6 +195,11 @@ impl Engine {
             match cold {
                 Some(cold) if function.instances(&cold) > cold.target => {
                     evicted = self.evict(now, function, &cold, &entry, state, out);
+                    if !evicted {
+                        // Another thread has just taken the last promise; this instance may get the next.
+                        self.arm(own, asking, now + LOOK_AGAIN);
+                        passed_over.push(Reverse(entry));
+                    }
                 }
                 Some(_) => passed_over.push(Reverse(entry)),
                 None => {

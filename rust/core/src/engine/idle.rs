@@ -145,7 +145,10 @@ impl Engine {
         slot.owner.store(0, Ordering::Relaxed);
         if !self.draining() {
             // It will not serve those who wait: they may want a start instead.
-            self.start_wanted(now, id, function, &mut lock(&function.cold), out);
+            let mut cold = lock(&function.cold);
+            self.start_wanted(now, id, function, &mut cold, out);
+            // No keep-alive begins, whose end would be the moment to ask for a target.
+            self.meet_target(now, id, function, &mut cold, out);
         }
         out.push(Command::DestroySlot { slot: instance, reason });
     }

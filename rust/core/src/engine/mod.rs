@@ -194,5 +194,5 @@ fn smooth(mean: &AtomicU64, observed: Nanos) {
     let before = mean.load(Ordering::Relaxed);
     let after = if before == 0 { observed.0 } else { before - before / 4 + observed.0 / 4 };
     // A racing observation may be lost: it is one sample of a mean.
-    mean.store(after, Ordering::Relaxed);
+    mean.store(after.max(1), Ordering::Relaxed);
 }

@@ -164,7 +164,7 @@ impl Engine {
         }
         while cold.waiters.len() > 0 {
             match function.policy.start(&self.queue(now, function, cold)) {
-                Start::Now if self.start_if_room(now, (id, function), cold, out) => {}
+                Start::Now if self.start_if_room(now, (id, function), cold, false, out) => {}
                 Start::Later(at) => {
                     self.arm(id, function, at.max(now + SOONEST_AGAIN));
                     break;
@@ -198,9 +198,12 @@ impl Engine {
             instances: function.instances(cold) + cold.starting(),
         };
         let target = function.policy.target(&load);
-        cold.target = target.instances;
+        let before = std::mem::replace(&mut cold.target, target.instances);
+        if target.instances < before {
+            self.target_fell(now);
+        }
         for _ in load.instances..target.instances {
-            if !self.start_if_room(now, (id, function), cold, out) {
+            if !self.start_if_room(now, (id, function), cold, true, out) {
                 break;
             }
             function.ledger.count(Counter::StartsAhead);

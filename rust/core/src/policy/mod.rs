@@ -63,7 +63,7 @@ pub trait Policy: Debug + Send + Sync {
     /// Looks at what the run has cost so far.
     fn review(&self, _costs: &Costs) {}
 
-    /// A request got its instance after waiting this long. Not called for requests that found a free one.
+    /// A request got its instance after waiting this long, or none within its deadline. Not called for requests that found a free one.
     fn waited(&self, _wait: Nanos) {}
 
     /// Does [`FunctionPolicy::priority`] differ between instances? If so, it is asked whenever one becomes free.

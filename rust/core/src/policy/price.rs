@@ -28,9 +28,11 @@ impl Objective {
             return duration(limit.trim()).map(Self::P99);
         }
         match text.split_once('/') {
-            Some((wait, hold)) => {
-                positive(wait).zip(positive(hold).filter(|&hold| hold > 0.0)).map(|(wait, hold)| Self::Price(wait / hold))
-            }
+            Some((wait, hold)) => positive(wait)
+                .zip(positive(hold).filter(|&hold| hold > 0.0))
+                .map(|(wait, hold)| wait / hold)
+                .filter(|price| price.is_finite())
+                .map(Self::Price),
             None => positive(text).map(Self::Price),
         }
     }
@@ -147,7 +149,7 @@ mod tests {
         assert_eq!(objective("0.002/0.0005"), Some(Objective::Price(4.0)));
         assert_eq!(objective("contest"), Some(Objective::Contest));
         assert_eq!(objective("p99<500ms"), Some(Objective::P99(Nanos::from_millis(500))));
-        for text in ["", "-1", "1/0", "nan", "p99<", "p99<5", "score"] {
+        for text in ["", "-1", "1/0", "1/1e-320", "nan", "p99<", "p99<5", "score"] {
             assert_eq!(objective(text), None, "{text}");
         }
     }

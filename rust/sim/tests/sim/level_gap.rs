@@ -121,3 +121,16 @@ fn the_reasons_are_written_down_on_request() {
     assert!(last.iter().any(|line| line.contains("of its own")), "{last:?}");
     assert!(last.iter().any(|line| line.contains("foreseen")), "{last:?}");
 }
+
+#[test]
+fn a_timer_whose_instances_end_bad_is_pre_warmed_all_the_same() {
+    let requests: Vec<Request> = timer(100).into_iter().map(|(at, function, time, _)| (at, function, time, true)).collect();
+    let report = play(&requests, function(512, 400 * MS), "level_gap:lambda=5");
+    assert!(report.snapshot.totals.count(Counter::WarmStarts) > 90, "{}", report.snapshot.totals.count(Counter::WarmStarts));
+}
+
+#[test]
+fn a_function_whose_init_takes_no_time_gets_its_starts() {
+    let report = play(&[(0, 0, 1000 * S, false), (2 * S, 0, S, false)], function(512, 0), "level_gap:lambda=1");
+    assert!(wait_s(&report.snapshot.totals) < 1.0, "the second waits for a start, not for the first");
+}

@@ -2,6 +2,7 @@
 
 mod bound;
 mod level_gap;
+mod memory;
 mod properties;
 mod scenarios;
 

@@ -126,6 +126,9 @@ struct Group {
     plan: Planned,
 }
 
+/// In place of a window that was not found yet.
+const UNPLANNED: u64 = u64::MAX;
+
 /// A window and what it was found for.
 #[derive(Debug)]
 struct Planned {
@@ -189,13 +192,15 @@ impl FunctionPolicy for Function {
             self.classify(&free.facts);
             let counts = group.gaps.take_in();
             let evidence = self.evidence(index, &counts, &free.facts);
-            plan.keep_ns.store(Nanos::from_secs_f64(evidence.window.keep_s).0, Ordering::Relaxed);
+            plan.keep_ns.store(Nanos::from_secs_f64(evidence.window.keep_s).0.min(UNPLANNED - 1), Ordering::Relaxed);
             plan.lambda.store(self.lambda());
             plan.load.store(self.load(free.facts.now));
             plan.enough.store(enough(&counts), Ordering::Relaxed);
             plan.busy.store(false, Ordering::Release);
         }
-        Nanos(plan.keep_ns.load(Ordering::Relaxed))
+        let keep = plan.keep_ns.load(Ordering::Relaxed);
+        // Another thread is just finding the first window: until then, as long as a start takes.
+        if keep == UNPLANNED { free.facts.cold_start } else { Nanos(keep) }
     }
 
     fn start(&self, queue: &Queue) -> Start {
@@ -210,7 +215,8 @@ impl FunctionPolicy for Function {
         if facts.cold_start == Nanos::ZERO {
             // Nothing is known of what a start takes: each further one wants twice the queue.
             let wanted = 1u32.checked_shl(serving).unwrap_or(u32::MAX);
-            return if waiting >= wanted { Start::Now } else { Start::Enough };
+            // A start in flight asks again when it ends; without one nobody would.
+            return if starting == 0 || waiting >= wanted { Start::Now } else { Start::Enough };
         }
         let (start_s, lambda) = (facts.cold_start.as_secs_f64(), self.lambda());
         let patience_s = self.memory_gb * start_s / lambda;
@@ -410,11 +416,12 @@ impl Group {
 impl Planned {
     fn new() -> Self {
         let zero = AtomicF32::default;
-        Self { busy: AtomicBool::new(false), keep_ns: AtomicU64::new(0), lambda: zero(), load: zero(), enough: AtomicU32::new(0) }
+        Self { busy: AtomicBool::new(false), keep_ns: AtomicU64::new(UNPLANNED), lambda: zero(), load: zero(), enough: AtomicU32::new(0) }
     }
 
     fn keep_s(&self) -> f64 {
-        Nanos(self.keep_ns.load(Ordering::Relaxed)).as_secs_f64()
+        let keep = self.keep_ns.load(Ordering::Relaxed);
+        if keep == UNPLANNED { 0.0 } else { Nanos(keep).as_secs_f64() }
     }
 }
 
