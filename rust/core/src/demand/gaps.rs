@@ -54,6 +54,8 @@ impl GapCounts {
     /// Gaps that are remembered with full weight: when there are more, all counts are halved, so that what has not been seen for a
     /// while fades by half with every so many new gaps.
     const MOST: u32 = 2000;
+    /// Gaps that may come without anybody looking (requests that all leave unserved): far from what a bin can count.
+    const UNREAD: u32 = 30_000;
 
     pub(crate) fn new() -> Self {
         Self { bins: std::array::from_fn(|_| AtomicU16::new(0)), fresh: AtomicU32::new(0) }
@@ -63,7 +65,11 @@ impl GapCounts {
     pub(crate) fn add(&self, gap: Nanos) {
         self.bins[bin_of(gap)].fetch_add(1, Ordering::Relaxed);
         // Not a read-modify-write: it only says when to look again, and one lost between threads puts that off by a gap.
-        self.fresh.store(self.fresh.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let fresh = self.fresh.load(Ordering::Relaxed) + 1;
+        self.fresh.store(fresh, Ordering::Relaxed);
+        if fresh > Self::UNREAD {
+            self.take_in();
+        }
     }
 
     /// Gaps added since the counts were last taken in.
@@ -104,6 +110,15 @@ mod tests {
             assert_eq!(bin_of(Nanos::from_secs_f64(bin_middle_s(bin))), bin);
         }
         assert_eq!((bin_of(Nanos::ZERO), bin_of(Nanos::MAX)), (0, BINS - 1));
+    }
+
+    #[test]
+    fn gaps_that_nobody_looks_at_do_not_wrap() {
+        let gaps = GapCounts::new();
+        for _ in 0..200_000 {
+            gaps.add(Nanos::from_secs(1));
+        }
+        assert!(gaps.counts().iter().sum::<f64>() > 2_000.0);
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Engine {
         function.ledger.count(Counter::Queued);
         let sequence = cold.waiters.push(request, now, deadline, own_start);
         self.start_wanted(now, id, function, &mut cold, out);
-        if cold.waiters.len() > cold.starting() {
+        if cold.waiters.len() > cold.starting() && cold.ticket.is_none() {
             function.ledger.count(Counter::HeldBack);
         }
         self.meet_target(now, id, function, &mut cold, out);
