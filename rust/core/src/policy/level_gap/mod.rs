@@ -5,7 +5,8 @@
 //! * **Start** one more when the wait it saves is worth more than it holds ([`shortage`]).
 //! * **Pre-warm** what ends its gaps at a time of its own, while that pays ([`forecast`]).
 //!
-//! No lock and no allocation on the warm path, except a lock of its own when a gap longer than a cold start ends.
+//! No lock and no allocation on the warm path, except a lock of the function's own when a gap longer than a cold start ends and when a
+//! window is found anew.
 //!
 //! # Memory
 //!
@@ -108,7 +109,7 @@ struct Function {
     left: LeftAt,
     groups: [OnceLock<Box<[Group; GROUPS_A_CHUNK]>>; GROUPS / GROUPS_A_CHUNK],
     rates: Rates,
-    /// What a start takes, as of the last time an instance became free.
+    /// What a start takes, in seconds, as of when a window was last found.
     start_s: AtomicF64,
     forecasts: [Mutex<Forecast>; FORESEEN],
 }
