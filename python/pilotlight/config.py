@@ -104,6 +104,7 @@ class ServeConfig(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, validate_default=False)
 
     address: Address = Field("0.0.0.0:9001", description="Where the scaler listens; port 0 lets the system choose one.")
+    front: Literal["grpcio"] = Field("grpcio", description="What answers calls: `grpcio`, the gRPC library for Python.")
     platform: Literal["grpc", "sim"] = Field(
         "grpc",
         description=(

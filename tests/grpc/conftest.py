@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 PATIENCE_S = 60.0
 """Nothing that a test waits for takes longer than this."""
 
+FRONTS = {"grpcio": {"front": "grpcio"}}
+"""The settings of every front; whatever serves runs its tests over each of them."""
+
+
+@pytest.fixture(params=FRONTS)
+def front(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return the settings that choose one front."""
+    return FRONTS[request.param]
+
 
 def assign_request(key: str = "f", memory_mb: int = 128, request_id: str = "r") -> pb.AssignRequest:
     meta = pb.Meta(key=key, runtime="python", timeout_in_secs=60, memory_in_mb=memory_mb)
@@ -88,6 +97,7 @@ class Scaler:
 class Starter:
     """Starts scalers in this process and closes them after the test."""
 
+    front: dict[str, str]
     started: list[Scaler] = field(default_factory=list)
 
     async def __call__(self, **settings: str) -> Scaler:
@@ -98,6 +108,7 @@ class Starter:
             "sim_create_time": "5ms",
             "sim_init_time": "5ms",
             "policy": "fixed:keep_alive=60s",
+            **self.front,
             **settings,
         }
         app = App(load(flags))
@@ -107,8 +118,8 @@ class Starter:
 
 
 @pytest.fixture
-async def start_scaler() -> AsyncIterator[Starter]:
-    starter = Starter()
+async def start_scaler(front: dict[str, str]) -> AsyncIterator[Starter]:
+    starter = Starter(front)
     yield starter
     for scaler in starter.started:
         await scaler.client.channel.close()
@@ -168,7 +179,22 @@ class ServeProcess(Protocol):
 
 
 @pytest.fixture
-def serve_process() -> Iterator[ServeProcess]:
+def serve_process(front: dict[str, str]) -> Iterator[ServeProcess]:
+    """Start processes that listen: one front after the other."""
+    with ExitStack() as processes:
+        chosen = {f"PILOTLIGHT_{name.upper()}": value for name, value in front.items()}
+
+        def start(*arguments: str, **environment: str) -> Process:
+            process = Process(*arguments, **chosen, **environment)
+            processes.callback(process.close)
+            return process
+
+        yield start
+
+
+@pytest.fixture
+def refused_process() -> Iterator[ServeProcess]:
+    """Start processes that end before any front is built."""
     with ExitStack() as processes:
 
         def start(*arguments: str, **environment: str) -> Process:

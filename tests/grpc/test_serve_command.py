@@ -49,9 +49,9 @@ async def test_flags_win_over_environment_over_file(
     ],
 )
 def test_a_bad_setting_ends_the_command_with_2_and_says_which(
-    serve_process: ServeProcess, arguments: list[str], words: list[str]
+    refused_process: ServeProcess, arguments: list[str], words: list[str]
 ) -> None:
-    process = serve_process(*arguments)
+    process = refused_process(*arguments)
     assert process.wait() == 2
     said = " ".join(line["event"] for line in process.log)
     assert all(word in said for word in words), said

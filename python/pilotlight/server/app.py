@@ -12,24 +12,18 @@ import secrets
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import grpc
-import grpc.aio
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
 from pilotlight import __version__
 from pilotlight._core import Scaler
-from pilotlight.errors import ConfigError
 from pilotlight.platform.grpc import GrpcPlatform
 from pilotlight.platform.sim import SimPlatform
-from pilotlight.server.handlers import Handlers
+from pilotlight.server.front import make_front
 from pilotlight.server.host import Host
 from pilotlight.server.metrics import LedgerCollector, MetricsServer, PlatformMetrics
-from pilotlight.wire import simulator_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,9 +31,6 @@ if TYPE_CHECKING:
     from pilotlight.config import ServeConfig
     from pilotlight.platform.base import Platform
 
-SERVICE = simulator_pb2.DESCRIPTOR.services_by_name["Scaler"].full_name
-
-_LARGEST_REQUEST = 1 << 20
 _STOP_GRACE_S = 0.5
 _POLL_S = 0.01
 
@@ -47,7 +38,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class App:
-    """One scaler with its platform, its gRPC server and its metrics; build it on the event loop that runs it.
+    """One scaler with its platform, its front and its metrics; build it on the event loop that runs it.
 
     Args:
         config: the settings.
@@ -71,8 +62,7 @@ class App:
         self._registry = CollectorRegistry()
         self._registry.register(LedgerCollector(self.scaler))
         self.host = Host(self.scaler, self.platform, PlatformMetrics(self._registry))
-        self._health = health.aio.HealthServicer()
-        self._server = grpc.aio.server(options=_server_options(config))
+        self._front = make_front(config, self.scaler, self.host)
         self._metrics: MetricsServer | None = None
         self.address = ""
         """``host:port`` with the port that was bound, once started."""
@@ -89,24 +79,14 @@ class App:
             ConfigError: an address cannot be bound.
         """
         config = self.config
-        self._server.add_registered_method_handlers(SERVICE, Handlers(self.scaler, self.host).methods())
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
-        try:
-            port = self._server.add_insecure_port(config.address)
-        except RuntimeError:
-            raise ConfigError(
-                f"address = {config.address!r}: cannot listen; is the host this machine's, and the port free?"
-            ) from None
-        self.address = f"{config.address.rpartition(':')[0]}:{port}"
         if config.metrics_address:
             self._metrics = MetricsServer(config.metrics_address, self._registry)
         self.host.start()
-        await self._health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
-        await self._server.start()
+        self.address = await self._front.listen()
         _log.info(
             "listening",
             address=self.address,
+            front=config.front,
             metrics=self.metrics_address or "off",
             platform="sim" if config.platform == "sim" else config.platform_address,
             policy=config.policy,
@@ -116,7 +96,7 @@ class App:
     async def drain(self) -> int:
         """Answer everybody, give every slot back, and return how many are left on the platform."""
         config = self.config
-        await self._health.enter_graceful_shutdown()
+        await self._front.begin_shutdown()
         self.host.leave_slots = config.drain_leave_slots
         self.host.execute(self.scaler.drain(time.monotonic_ns()))
         if not await _until(lambda: self._unfinished == 0, config.drain_timeout):
@@ -128,7 +108,7 @@ class App:
 
     async def close(self) -> None:
         """Stop listening and let go of everything; calls still open are ended."""
-        await self._server.stop(_STOP_GRACE_S)
+        await self._front.stop(_STOP_GRACE_S)
         await self.host.close()
         await self.platform.close()
         if self._metrics:
@@ -193,18 +173,6 @@ def run(config: ServeConfig) -> int:
     import uvloop  # noqa: PLC0415 - not made for Windows
 
     return uvloop.run(serve(config))
-
-
-def _server_options(config: ServeConfig) -> list[tuple[str, Any]]:
-    options: list[tuple[str, Any]] = [
-        ("grpc.so_reuseport", 0),  # a second scaler on the port must fail, not take half of the calls
-        ("grpc.max_receive_message_length", _LARGEST_REQUEST),
-        ("grpc.http2.min_ping_interval_without_data_ms", 5000),  # clients may ping more often than every five minutes
-        ("grpc.keepalive_permit_without_calls", 1),
-    ]
-    if config.grpc_keepalive:
-        options.append(("grpc.keepalive_time_ms", round(config.grpc_keepalive * 1000)))
-    return options
 
 
 async def _until(condition: Callable[[], bool], seconds: float) -> bool:

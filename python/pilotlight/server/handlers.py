@@ -6,6 +6,7 @@ reply. A request that has to wait is handed to the host.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -13,12 +14,16 @@ import grpc
 import grpc.aio
 
 from pilotlight.errors import Draining, InstanceNotFound, InvalidRequest, Overloaded, PilotlightError
+from pilotlight.wire import simulator_pb2
 
 if TYPE_CHECKING:
-    from pilotlight._core import Scaler
+    from pilotlight._core import Outcome, Scaler, Wake
     from pilotlight.server.host import Host
 
     Context = grpc.aio.ServicerContext[bytes, bytes]
+
+SERVICE: Final = simulator_pb2.DESCRIPTOR.services_by_name["Scaler"].full_name
+"""The service that is answered; health knows this name and the empty one."""
 
 STATUS: Final[dict[type[PilotlightError] | Literal["deadline", "start_failed", "shutting_down"], grpc.StatusCode]] = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
@@ -68,7 +73,7 @@ class Handlers:
         if outcome.reply is not None:
             self._host.execute(outcome.commands)
             return outcome.reply
-        wake = await self._host.wait(outcome)
+        wake = await self._wait(outcome)
         if context.time_remaining() == 0:
             self._host.undelivered(wake)
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed while the request waited")
@@ -78,6 +83,26 @@ class Handlers:
         if wake.reply is None:
             raise RuntimeError("a Wake came with neither a reply nor an error")
         return wake.reply
+
+    async def _wait(self, outcome: Outcome) -> Wake:
+        """Wait until the request is woken; a client that goes away meanwhile cancels the task that waits here."""
+        woken: asyncio.Future[Wake] = asyncio.get_running_loop().create_future()
+
+        def deliver(wake: Wake) -> None:
+            if woken.done():  # cancelled, and the task has not run since
+                self._host.undelivered(wake)
+            else:
+                woken.set_result(wake)
+
+        waiter = self._host.enqueue(outcome, deliver)
+        try:
+            return await woken
+        except asyncio.CancelledError:
+            if woken.cancelled():
+                self._host.forget(waiter)
+            else:
+                self._host.undelivered(woken.result())
+            raise
 
     async def idle(self, request: bytes, context: Context) -> bytes:
         """Serve an encoded IdleRequest."""

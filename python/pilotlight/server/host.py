@@ -1,9 +1,9 @@
 """The host of the engine: carries out its commands against the platform and reports back what came of them.
 
 It decides nothing about scaling. It guarantees that every CreateSlot, Init and DestroySlot leads to exactly the reports
-the engine expects, whatever the platform does; that every waiting request has one future, answered by one Wake; and
-that an instance whose client has gone returns to the engine. All methods run on one event loop; tasks are bounded by
-the engine's live slots.
+the engine expects, whatever the platform does; that every waiting request is delivered one Wake, whichever of the two
+came first; and that an instance whose client has gone returns to the engine. All methods run on one event loop; tasks
+are bounded by the engine's live slots.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pilotlight.platform.base import CreateUnansweredError, Function
 from pilotlight.server.failures import FailureLog
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from pilotlight._core import Command, Outcome, Scaler
     from pilotlight.platform.base import CreatedSlot, Platform
@@ -53,7 +53,10 @@ class Host:
         self._metrics = metrics
         self._failures = FailureLog(_log)
         self._platform_ids: dict[int, str] = {}
-        self._waiters: dict[int, asyncio.Future[Wake]] = {}
+        self._commands: deque[Command] = deque()
+        self._executing = False
+        self._waiters: dict[int, Callable[[Wake], None]] = {}
+        self._early: dict[int, Wake] = {}
         self._calls: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.Task[None] | None = None
 
@@ -80,53 +83,62 @@ class Host:
 
     def execute(self, commands: Iterable[Command]) -> None:
         """Start carrying out the engine's commands; returns at once."""
-        pending = deque(commands)
-        while pending:
-            command = pending.popleft()
-            match command:
-                case CreateSlot():
-                    self._spawn(self._create(command))
-                case Init():
-                    self._spawn(self._init(command))
-                case DestroySlot():
-                    if not self.leave_slots:
-                        self._spawn(self._destroy(command))
-                case Wake():
-                    pending.extend(self._wake(command))
+        self._commands.extend(commands)
+        if self._executing:  # called by a Wake's delivery: a chain of clients that have gone must not nest
+            return
+        self._executing = True
+        try:
+            while self._commands:
+                self._begin(self._commands.popleft())
+        finally:
+            self._executing = False
 
-    async def wait(self, outcome: Outcome) -> Wake:
-        """Carry out an Assign's commands and wait until its request is woken.
+    def enqueue(self, outcome: Outcome, deliver: Callable[[Wake], None]) -> int:
+        """Carry out the commands of an Assign that has to wait, and return its waiter.
 
-        A client that goes away meanwhile cancels the calling task: the request is then forgotten, or the instance it
-        was just given is taken back.
+        `deliver` is called with its Wake, once, unless `forget` comes first; at once when the Wake is here already,
+        because another thread called the engine meanwhile.
         """
         waiter = outcome.waiter
         if waiter is None:
             raise RuntimeError("an Assign came back with neither a reply nor a waiter")
-        future: asyncio.Future[Wake] = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = future
-        try:
-            self.execute(outcome.commands)
-            return await future
-        except asyncio.CancelledError:
-            if self._waiters.pop(waiter, None) is not None:
-                # False: a Wake is on its way; it will find nobody and take the instance back.
-                self._scaler.cancel(time.monotonic_ns(), waiter)
-            elif not future.cancelled():
-                self.undelivered(future.result())
-            raise
+        early = self._early.pop(waiter, None)
+        if early is None:
+            self._waiters[waiter] = deliver
+        else:
+            deliver(early)
+        self.execute(outcome.commands)
+        return waiter
+
+    def forget(self, waiter: int) -> None:
+        """Let a request go whose client has gone; does nothing when its Wake was delivered."""
+        if waiter not in self._waiters:
+            return
+        if self._scaler.cancel(time.monotonic_ns(), waiter):
+            del self._waiters[waiter]
+        else:  # its Wake is on the way
+            self._waiters[waiter] = self.undelivered
 
     def undelivered(self, wake: Wake) -> None:
         """Take back what a Wake brought for a client that has gone."""
         if wake.reply is not None:
             self.execute(self._scaler.abandon(time.monotonic_ns(), wake.reply))
 
-    def _wake(self, wake: Wake) -> list[Command]:
-        future = self._waiters.pop(wake.waiter, None)
-        if future is None or future.done():  # done: cancelled, and its task has not run since
-            return [] if wake.reply is None else self._scaler.abandon(time.monotonic_ns(), wake.reply)
-        future.set_result(wake)
-        return []
+    def _begin(self, command: Command) -> None:
+        match command:
+            case CreateSlot():
+                self._spawn(self._create(command))
+            case Init():
+                self._spawn(self._init(command))
+            case DestroySlot():
+                if not self.leave_slots:
+                    self._spawn(self._destroy(command))
+            case Wake():
+                deliver = self._waiters.pop(command.waiter, None)
+                if deliver is None:
+                    self._early[command.waiter] = command
+                else:
+                    deliver(command)
 
     async def _create(self, command: CreateSlot) -> None:
         slot = command.slot
