@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from pilotlight.errors import TraceError
 from pilotlight.simulation.command import simulate
 from pilotlight.traces import Azure2019, Trace, read_azure2019
-from pilotlight.traces.azure2019 import CREATE_MS, ORIGIN_MS
+from pilotlight.traces.readers.azure2019 import CREATE_MS, ORIGIN_MS
 from pilotlight.traces.start_costs import LARGE_S, SMALL_S, cold_start_quantile, draw_cold_starts
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "azure2019"

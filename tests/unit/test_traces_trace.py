@@ -77,7 +77,7 @@ def test_wrong_columns_are_named(changed: dict[str, Any], text: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
-        ({"keys": ("a", "a")}, "occurs twice"),
+        ({"keys": ("a", "a")}, "rows 0 and 1 have the same key"),
         ({"keys": ("a", "")}, "is empty"),
         ({"runtimes": ("go",)}, "1 runtimes for 2 keys"),
         ({"memory_mb": np.array([0, 128], dtype=np.uint64)}, "memory_mb must be from 1"),

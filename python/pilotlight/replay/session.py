@@ -22,8 +22,8 @@ from pilotlight.replay.platform import PlatformService
 from pilotlight.replay.slots import Function, SlotTable, uuids
 from pilotlight.replay.statistics import Statistics
 from pilotlight.replay.web import serve_web
-from pilotlight.traces.contest import read_contest
-from pilotlight.traces.locate import locate
+from pilotlight.traces.readers.contest import read_contest
+from pilotlight.traces.readers.contest_files import locate
 from pilotlight.wire.simulator_pb2_grpc import ScalerStub, add_PlatformServicer_to_server
 
 if TYPE_CHECKING:

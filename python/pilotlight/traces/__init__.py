@@ -4,12 +4,12 @@
 `generate` makes up load of any kind, `synthesize` contest-like load, `write_contest` keeps either; all speak `Trace`.
 """
 
-from pilotlight.traces.azure2019 import Azure2019, read_azure2019
-from pilotlight.traces.contest import read_contest, read_metas
 from pilotlight.traces.contest_writer import write_contest
 from pilotlight.traces.generators import Generated, generate
 from pilotlight.traces.kinds import KINDS
 from pilotlight.traces.placement import PLACEMENTS
+from pilotlight.traces.readers.azure2019 import Azure2019, read_azure2019
+from pilotlight.traces.readers.contest import read_contest, read_metas
 from pilotlight.traces.reading import FORMATS, ReadOptions, TraceRead, read_trace
 from pilotlight.traces.synth import SynthSettings, synthesize
 from pilotlight.traces.trace import FunctionTable, Trace

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import polars as pl
 
 from pilotlight.errors import TraceError
-from pilotlight.traces.locate import DataSet
+from pilotlight.traces.readers.contest_files import DataSet
 from pilotlight.traces.trace import NS_PER_MS, Trace
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pilotlight.errors import TraceError
-from pilotlight.traces.azure2019 import read_azure2019
-from pilotlight.traces.contest import read_contest
-from pilotlight.traces.locate import locate
 from pilotlight.traces.placement import DEFAULT_PLACEMENT
+from pilotlight.traces.readers.azure2019 import read_azure2019
+from pilotlight.traces.readers.contest import read_contest
+from pilotlight.traces.readers.contest_files import locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

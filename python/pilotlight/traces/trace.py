@@ -2,12 +2,12 @@
 
 Readers and generators produce a `Trace`; the simulator and the real-time replay consume it. A `Trace` that exists is
 valid: columns agree in length and type, arrivals ascend from the origin, indices point into the table. Columns are
-read-only.
+read-only. This is the schema: docs/traces.md describes it, `parquet` writes it down under the same names.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,8 @@ import numpy as np
 from pilotlight.errors import TraceError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 NS_PER_MS = 1_000_000
@@ -44,6 +46,11 @@ class FunctionTable:
         timeout_s: uint32, shape (f,), the platform's limit on one execution.
         memory_mb: uint64, shape (f,), 1 to `MAX_MEMORY_MB`.
         init_ns: uint64, shape (f,), how long Init takes.
+        create_ns: uint64, shape (f,), how long CreateSlot takes; None: what the platform's settings say.
+        stages: what Init is made of, by name and in order: uint64 columns of ns, shape (f,), that add up to `init_ns`;
+            empty: not known.
+        apps: shape (f,), the application that the function is a part of; None: not known.
+        triggers: shape (f,), what calls the function, such as `http` or `timer`; None: not known.
 
     Raises:
         TraceError: the columns break one of these rules.
@@ -54,22 +61,57 @@ class FunctionTable:
     timeout_s: NDArray[np.uint32]
     memory_mb: NDArray[np.uint64]
     init_ns: NDArray[np.uint64]
+    create_ns: NDArray[np.uint64] | None = None
+    stages: Mapping[str, NDArray[np.uint64]] = field(default_factory=dict)
+    apps: tuple[str, ...] | None = None
+    triggers: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.keys)
         _check_column("timeout_s", self.timeout_s, np.uint32, count)
         _check_column("memory_mb", self.memory_mb, np.uint64, count)
-        _check_column("init_ns", self.init_ns, np.uint64, count)
-        if len(self.runtimes) != count:
-            raise TraceError(f"function table: {len(self.runtimes)} runtimes for {count} keys; give one for each")
-        if len(set(self.keys)) != count:
-            raise TraceError("function table: a key occurs twice; keys name functions and must be distinct")
+        for name, texts in (("runtimes", self.runtimes), ("apps", self.apps), ("triggers", self.triggers)):
+            if texts is not None and len(texts) != count:
+                raise TraceError(f"function table: {len(texts)} {name} for {count} keys; give one for each")
+        self._check_keys()
+        wrong = np.flatnonzero((self.memory_mb < 1) | (self.memory_mb > MAX_MEMORY_MB))
+        if len(wrong):
+            row = int(wrong[0])
+            raise TraceError(
+                f"function table: memory_mb must be from 1 to {MAX_MEMORY_MB}: row {row} has {self.memory_mb[row]}"
+            )
+        self._check_starts()
+
+    def _check_keys(self) -> None:
+        """Require names that tell functions apart."""
         if "" in self.keys:
-            raise TraceError("function table: a key is empty; every function needs a name")
-        if count and not 1 <= int(self.memory_mb.min()) <= int(self.memory_mb.max()) <= MAX_MEMORY_MB:
-            raise TraceError(f"function table: memory_mb must be from 1 to {MAX_MEMORY_MB}")
-        if count and int(self.init_ns.max()) > MAX_SPAN_MS * NS_PER_MS:
-            raise TraceError(f"function table: init_ns must be at most {MAX_SPAN_MS * NS_PER_MS}")
+            raise TraceError(f"function table: the key of row {self.keys.index('')} is empty; every function needs one")
+        if len(set(self.keys)) != len(self.keys):
+            seen: dict[str, int] = {}
+            row = next(row for row, key in enumerate(self.keys) if seen.setdefault(key, row) != row)
+            raise TraceError(
+                f"function table: rows {seen[self.keys[row]]} and {row} have the same key {self.keys[row]!r}; keys name"
+                " functions and must be distinct"
+            )
+
+    def _check_starts(self) -> None:
+        """Require start times that a run can add up."""
+        columns = {"init_ns": self.init_ns} | {f"stage {name}": column for name, column in self.stages.items()}
+        if self.create_ns is not None:
+            columns["create_ns"] = self.create_ns
+        for name, column in columns.items():
+            _check_column(name, column, np.uint64, len(self))
+            if len(column) and int(column.max()) > MAX_SPAN_MS * NS_PER_MS:
+                raise TraceError(
+                    f"function table: {name} must be at most {MAX_SPAN_MS * NS_PER_MS}: row {int(column.argmax())} is"
+                    " more"
+                )
+        if self.stages:
+            off = np.flatnonzero(np.sum(list(self.stages.values()), axis=0) != self.init_ns)
+            if len(off):
+                raise TraceError(
+                    f"function table: the stages of row {int(off[0])} do not add up to its init_ns; they are its parts"
+                )
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -78,6 +120,12 @@ class FunctionTable:
     def memory_gb(self) -> NDArray[np.float64]:
         """Memory in GB (MB / 1024), shape (f,)."""
         return self.memory_mb / MB_PER_GB
+
+    def create_ns_or(self, platform_ns: int) -> NDArray[np.uint64]:
+        """Return how long each CreateSlot takes: what the table says, else what the platform does; shape (f,)."""
+        if self.create_ns is not None:
+            return self.create_ns
+        return np.full(len(self), platform_ns, dtype=np.uint64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +139,8 @@ class Trace:
         status: int32, shape (n,), the status code the execution ends with; see `bad`.
         functions: the function table.
         origin_ms: the first arrival in the data set's own clock (ms since 1970), rounded down to the millisecond.
+        context_tokens: uint32, shape (n,), tokens that the request brings along; None: the trace counts none.
+        generated_tokens: uint32, shape (n,), tokens that it asks for; None likewise.
 
     Raises:
         TraceError: the columns break one of these rules.
@@ -102,6 +152,8 @@ class Trace:
     status: NDArray[np.int32]
     functions: FunctionTable
     origin_ms: int
+    context_tokens: NDArray[np.uint32] | None = None
+    generated_tokens: NDArray[np.uint32] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.arrival_ns)
@@ -111,6 +163,9 @@ class Trace:
         _check_column("function", self.function, np.uint32, count)
         _check_column("duration_ns", self.duration_ns, np.uint64, count)
         _check_column("status", self.status, np.int32, count)
+        for name, tokens in (("context_tokens", self.context_tokens), ("generated_tokens", self.generated_tokens)):
+            if tokens is not None:
+                _check_column(name, tokens, np.uint32, count)
         if int(self.arrival_ns[0]) >= NS_PER_MS:
             raise TraceError(
                 "arrival_ns must start at origin_ms: the first arrival lies a millisecond or more after it"
@@ -196,6 +251,8 @@ class Trace:
             status=self.status[first:end],
             functions=self.functions,
             origin_ms=self.origin_ms + shift_ms,
+            context_tokens=None if self.context_tokens is None else self.context_tokens[first:end],
+            generated_tokens=None if self.generated_tokens is None else self.generated_tokens[first:end],
         )
 
 

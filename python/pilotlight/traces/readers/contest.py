@@ -17,7 +17,7 @@ import polars as pl
 from pilotlight.errors import TraceError
 from pilotlight.traces.fields import Text, Whole, read_objects, shown
 from pilotlight.traces.lines import Block, read_blocks
-from pilotlight.traces.locate import locate
+from pilotlight.traces.readers.contest_files import locate
 from pilotlight.traces.trace import MAX_MEMORY_MB, MAX_SPAN_MS, NS_PER_MS, FunctionTable, Trace
 
 if TYPE_CHECKING:
