@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use pilotlight_core::Nanos;
 use pilotlight_core::policy::PolicySpec;
-use pilotlight_sim::{FunctionModel, Options, Trace, simulate};
+use pilotlight_sim::{Chunk, FunctionModel, Options, SimError, simulate};
 
 const REQUESTS: u64 = 100_000;
 const FUNCTIONS: u32 = 50;
@@ -28,7 +28,7 @@ fn run(c: &mut Criterion) {
         .collect();
     let duration_ns: Vec<u64> = (0..REQUESTS).map(|row| 1_000_000 * (10 + mix(row ^ 0xd00) % 500)).collect();
     let bad = vec![false; arrival_ns.len()];
-    let trace = Trace { arrival_ns: &arrival_ns, function: &function, duration_ns: &duration_ns, bad: &bad };
+    let chunk = Chunk { arrival_ns: &arrival_ns, function: &function, duration_ns: &duration_ns, bad: &bad };
     let functions: Vec<_> = (0..FUNCTIONS)
         .map(|number| FunctionModel {
             key: number.to_string(),
@@ -51,7 +51,10 @@ fn run(c: &mut Criterion) {
                     per_request: false,
                     explain: None,
                 },
-                |options| simulate(&trace, &functions, options, &mut |_| ControlFlow::Continue(())).expect("a valid trace"),
+                |options| {
+                    let chunks: [Result<_, SimError>; 1] = [Ok(chunk)];
+                    simulate(chunks, &functions, options, &mut |_| ControlFlow::Continue(())).expect("a valid trace")
+                },
                 BatchSize::SmallInput,
             );
         });

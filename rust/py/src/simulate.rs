@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use numpy::{Element, IntoPyArray, PyReadonlyArray1};
 use pilotlight_core::Nanos;
 use pilotlight_core::policy::PolicySpec;
-use pilotlight_sim::{FunctionModel, Options, SimError, Trace};
+use pilotlight_sim::{Chunk, FunctionModel, Options, SimError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -49,7 +49,7 @@ pub(crate) fn simulate(
 ) -> PyResult<SimReport> {
     let policy = PolicySpec::parse(policy).map_err(|error| policy_error(py, &error))?;
     let options = Options { policy, tail: Nanos(tail_ns), create_failure, init_failure, seed, per_request, explain };
-    let trace = trace(&arrival_ns, &function, &duration_ns, &bad)?;
+    let requests = chunk(&arrival_ns, &function, &duration_ns, &bad)?;
     let functions = function_table(keys, &memory_mb, &create_ns, &init_ns)?;
     if let Some(row) = explain.filter(|&row| row >= functions.len()) {
         return Err(PyValueError::new_err(format!("explain is row {row}, the function table has {}", functions.len())));
@@ -57,7 +57,7 @@ pub(crate) fn simulate(
     let mut told = Instant::now();
     let mut stop = None;
     let result = py.detach(|| {
-        pilotlight_sim::simulate(&trace, &functions, options, &mut |played| {
+        pilotlight_sim::simulate([Ok(requests)], &functions, options, &mut |played| {
             if told.elapsed() < PROGRESS_PAUSE {
                 return ControlFlow::Continue(());
             }
@@ -88,12 +88,11 @@ pub(crate) fn clairvoyant<'py>(
     create_ns: PyReadonlyArray1<'py, u64>,
     init_ns: PyReadonlyArray1<'py, u64>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let trace = trace(&arrival_ns, &function, &duration_ns, &bad)?;
+    let requests = chunk(&arrival_ns, &function, &duration_ns, &bad)?;
     // The bound asks for no names.
     let keys = vec![String::new(); memory_mb.len()?];
     let functions = function_table(keys, &memory_mb, &create_ns, &init_ns)?;
-    trace.validate(functions.len()).map_err(sim_error)?;
-    let bound = py.detach(|| pilotlight_sim::clairvoyant(&trace, &functions));
+    let bound = py.detach(|| pilotlight_sim::clairvoyant([Ok(requests)], &functions)).map_err(sim_error)?;
     let dict = PyDict::new(py);
     dict.set_item("slot_gb_s", bound.slot_gb_s)?;
     dict.set_item("busy_gb_s", bound.busy_gb_s)?;
@@ -107,13 +106,13 @@ fn tell(py: Python<'_>, progress: Option<&Py<PyAny>>, played: u64) -> PyResult<(
     progress.map_or(Ok(()), |progress| progress.call1(py, (played,)).map(drop))
 }
 
-fn trace<'a>(
+fn chunk<'a>(
     arrival_ns: &'a PyReadonlyArray1<'_, u64>,
     function: &'a PyReadonlyArray1<'_, u32>,
     duration_ns: &'a PyReadonlyArray1<'_, u64>,
     bad: &'a PyReadonlyArray1<'_, bool>,
-) -> PyResult<Trace<'a>> {
-    Ok(Trace {
+) -> PyResult<Chunk<'a>> {
+    Ok(Chunk {
         arrival_ns: rows("arrival_ns", arrival_ns)?,
         function: rows("function", function)?,
         duration_ns: rows("duration_ns", duration_ns)?,

@@ -5,7 +5,8 @@ use std::collections::BinaryHeap;
 
 use pilotlight_core::Nanos;
 
-use crate::trace::{FunctionModel, Trace};
+use crate::error::SimError;
+use crate::trace::{AsChunk, Checker, FunctionModel};
 
 /// The least memory-time in slots with which every request of a trace starts to execute when it arrives.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,32 +32,43 @@ pub struct Bound {
 /// It is exact for a platform without limits on which starts take what the function table says. Durations count in full, also of
 /// requests that a simulation would leave unfinished. Requests that arrive at the same moment are served in the trace's order.
 ///
-/// Cost: O(n log n) time for n requests; memory for as many instances as ever execute at once.
+/// Cost: O(n log n) time for n requests; memory for one chunk and as many instances as ever execute at once.
 ///
 /// # Source
 ///
 /// The offline optimum of ski rental (Karlin, Manasse, Rudolph, Sleator, "Competitive snoopy caching", Algorithmica 3, 1988), per gap.
 ///
-/// # Panics
+/// # Errors
 ///
-/// If the trace does not fit the function table: see [`Trace::validate`].
-#[must_use]
-pub fn clairvoyant(trace: &Trace<'_>, functions: &[FunctionModel]) -> Bound {
-    if let Err(error) = trace.validate(functions.len()) {
-        panic!("{error}");
-    }
+/// The first that the chunks yield; [`SimError::ColumnLength`], [`SimError::Unsorted`] or [`SimError::UnknownFunction`] of a chunk that
+/// is wrong.
+pub fn clairvoyant<C: AsChunk, E: From<SimError>>(
+    chunks: impl IntoIterator<Item = Result<C, E>>,
+    functions: &[FunctionModel],
+) -> Result<Bound, E> {
     let mut demands: Vec<_> = functions.iter().map(|function| Demand::new(function.cold_start())).collect();
-    for request in 0..trace.len() {
-        let demand = &mut demands[trace.function[request] as usize];
-        demand.arrive(Nanos(trace.arrival_ns[request]), Nanos(trace.duration_ns[request]), trace.bad[request]);
+    let mut checker = Checker::new(functions.len());
+    for chunk in chunks {
+        let chunk = chunk?;
+        let chunk = chunk.as_chunk();
+        checker.check(&chunk)?;
+        for request in chunk.requests() {
+            demands[request.function as usize].arrive(request.arrival, request.duration, request.bad);
+        }
     }
-    let memory_time = |part: fn(&Demand) -> u128| {
-        functions.iter().zip(&demands).map(move |(function, demand)| u128::from(function.memory_mb) * part(demand))
-    };
-    Bound {
-        slot_gb_s: gb_s(memory_time(|demand| demand.held_ns + demand.busy_ns).sum()),
-        busy_gb_s: gb_s(memory_time(|demand| demand.busy_ns).sum()),
-        per_function: memory_time(|demand| demand.held_ns + demand.busy_ns).map(gb_s).collect(),
+    Ok(Bound::new(functions, &demands))
+}
+
+impl Bound {
+    fn new(functions: &[FunctionModel], demands: &[Demand]) -> Self {
+        let memory_time = |part: fn(&Demand) -> u128| {
+            functions.iter().zip(demands).map(move |(function, demand)| u128::from(function.memory_mb) * part(demand))
+        };
+        Self {
+            slot_gb_s: gb_s(memory_time(|demand| demand.held_ns + demand.busy_ns).sum()),
+            busy_gb_s: gb_s(memory_time(|demand| demand.busy_ns).sum()),
+            per_function: memory_time(|demand| demand.held_ns + demand.busy_ns).map(gb_s).collect(),
+        }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use pilotlight_core::EngineError;
 
-/// Errors of a simulation. Rows count from 0.
+/// Errors of a simulation. Rows count from 0, those of requests from the first of the first chunk.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SimError {
-    /// The trace's columns are not one table.
-    #[error("column `{column}` has {length} rows, `arrival_ns` has {expected}: every request needs a row in each")]
+    /// A chunk's columns are not one table.
+    #[error("column `{column}` has {length} rows from row {first} on, `arrival_ns` has {expected}: every request needs a row in each")]
     ColumnLength {
         /// Name of the column.
         column: &'static str,
@@ -14,12 +14,14 @@ pub enum SimError {
         length: usize,
         /// Rows of `arrival_ns`.
         expected: usize,
+        /// The chunk's first row.
+        first: u64,
     },
     /// A request arrives before the one in the row above it.
     #[error("row {row} arrives at {arrival_ns} ns, before the row above it: sort the trace by arrival")]
     Unsorted {
         /// The later row.
-        row: usize,
+        row: u64,
         /// Its arrival.
         arrival_ns: u64,
     },
@@ -27,7 +29,7 @@ pub enum SimError {
     #[error("row {row} is of function {function}, but the function table has {functions} rows")]
     UnknownFunction {
         /// The request's row.
-        row: usize,
+        row: u64,
         /// Its function.
         function: u32,
         /// Rows of the function table.

@@ -4,6 +4,12 @@
 //! back. Only the clock differs. A run is a function of its arguments: same trace, functions and options, same report, to the last
 //! nanosecond, on any machine. It uses one thread; run several at once for several policies.
 //!
+//! # The trace
+//!
+//! Requests come as an iterator of chunks of columns, each a `Result`, so that they may be read, converted or generated while the run
+//! goes on; how they are cut into chunks changes nothing. A run holds one chunk at a time and what is under way: requests that execute or
+//! wait, slots, functions. Runs that share a trace in memory iterate over `Ok(&chunk)` or `Ok(Arc::clone(&chunk))`.
+//!
 //! # Order of things at one moment
 //!
 //! 1. Requests end, then Inits are answered, then each CreateSlot: what frees an instance comes before what would ask for another.
@@ -39,4 +45,4 @@ pub use diary::Explanation;
 pub use error::SimError;
 pub use report::{Outcome, Report, RequestColumns, Waits};
 pub use run::{Options, simulate};
-pub use trace::{FunctionModel, Trace};
+pub use trace::{AsChunk, Chunk, FunctionModel};

@@ -94,23 +94,33 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(requests: usize, per_request: bool) -> Self {
+    pub(crate) fn new(per_request: bool) -> Self {
         let histogram = Histogram::new(Waits::DIGITS).expect("three digits are allowed");
         Self {
             waits: Waits { histogram, longest: 0 },
-            requests: per_request.then(|| RequestColumns { wait_ns: vec![0; requests], outcome: vec![Outcome::Failed as u8; requests] }),
+            requests: per_request.then(|| RequestColumns { wait_ns: Vec::new(), outcome: Vec::new() }),
         }
     }
 
-    /// Notes the end of a request's wait.
-    pub(crate) fn record(&mut self, request: usize, outcome: Outcome, wait: Nanos) {
+    /// Makes room for so many more requests.
+    pub(crate) fn expect(&mut self, requests: usize) {
+        if let Some(columns) = &mut self.requests {
+            let all = columns.wait_ns.len() + requests;
+            columns.wait_ns.resize(all, 0);
+            columns.outcome.resize(all, Outcome::Failed as u8);
+        }
+    }
+
+    /// Notes the end of a request's wait. `request`: its row.
+    pub(crate) fn record(&mut self, request: u64, outcome: Outcome, wait: Nanos) {
         if outcome != Outcome::Failed {
             self.waits.histogram.record(wait.0).expect("the histogram resizes itself");
             self.waits.longest = self.waits.longest.max(wait.0);
         }
         if let Some(columns) = &mut self.requests {
-            columns.wait_ns[request] = wait.0;
-            columns.outcome[request] = outcome as u8;
+            let row = usize::try_from(request).expect("the columns hold it");
+            columns.wait_ns[row] = wait.0;
+            columns.outcome[row] = outcome as u8;
         }
     }
 
@@ -126,9 +136,9 @@ mod tests {
 
     #[test]
     fn quantiles_hold_three_digits_and_never_exceed_the_longest_wait() {
-        let mut recorder = Recorder::new(1_000, false);
+        let mut recorder = Recorder::new(false);
         for request in 0..1_000 {
-            recorder.record(request, Outcome::ColdStart, Nanos(1_000_003 * request as u64));
+            recorder.record(request, Outcome::ColdStart, Nanos(1_000_003 * request));
         }
         recorder.record(0, Outcome::Failed, Nanos::MAX);
         let (waits, columns) = recorder.finish();
@@ -143,14 +153,15 @@ mod tests {
 
     #[test]
     fn the_longest_possible_wait_is_recorded() {
-        let mut recorder = Recorder::new(1, true);
+        let mut recorder = Recorder::new(true);
+        recorder.expect(1);
         recorder.record(0, Outcome::Handoff, Nanos::MAX);
         assert_eq!(recorder.finish().0.max_ns(), u64::MAX);
     }
 
     #[test]
     fn nobody_waited_for_nothing() {
-        let (waits, _) = Recorder::new(0, false).finish();
+        let (waits, _) = Recorder::new(false).finish();
         assert_eq!((waits.quantile_ns(0.99), waits.max_ns()), (0, 0));
     }
 }

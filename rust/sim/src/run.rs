@@ -11,10 +11,10 @@ use crate::error::SimError;
 use crate::platform::Platform;
 use crate::queue::{Event, EventQueue, Kind};
 use crate::report::{Outcome, Recorder, Report};
-use crate::trace::{FunctionModel, Trace};
+use crate::trace::{AsChunk, Checker, Chunk, FunctionModel, Request};
 
 /// Requests between two calls of the progress callback.
-const PROGRESS_EVERY: usize = 1 << 16;
+const PROGRESS_EVERY: u64 = 1 << 16;
 
 /// How to run a simulation.
 #[derive(Debug)]
@@ -35,40 +35,57 @@ pub struct Options {
     pub explain: Option<usize>,
 }
 
-/// Plays a trace through the engine in virtual time.
+/// Plays requests through the engine in virtual time.
 ///
-/// `progress` is called every 65,536 requests with how many have arrived; [`ControlFlow::Break`] ends the run.
+/// `chunks`: the requests, in order of arrival; see [`Chunk`]. `progress` is called every 65,536 requests with how many have arrived;
+/// [`ControlFlow::Break`] ends the run.
 ///
 /// # Errors
 ///
-/// Any [`SimError`]: the trace, the function table or a probability is wrong, or `progress` asked to stop.
+/// The first that the chunks yield, or any [`SimError`]: a chunk, the function table or a probability is wrong, or `progress` asked to stop.
 ///
 /// # Panics
 ///
 /// If the engine breaks its contract with its host.
-pub fn simulate(
-    trace: &Trace<'_>,
+pub fn simulate<C: AsChunk, E: From<SimError>>(
+    chunks: impl IntoIterator<Item = Result<C, E>>,
     functions: &[FunctionModel],
     options: Options,
     progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
-) -> Result<Report, SimError> {
-    trace.validate(functions.len())?;
-    let end = trace.arrival_ns.last().map_or(Nanos::ZERO, |&last| Nanos(last) + options.tail);
-    let mut run = Run::new(trace, functions, options)?;
-    run.play(end, progress)?;
+) -> Result<Report, E> {
+    let tail = options.tail;
+    let mut checker = Checker::new(functions.len());
+    let mut run = Run::new(functions, options)?;
+    for chunk in chunks {
+        let chunk = chunk?;
+        let chunk = chunk.as_chunk();
+        checker.check(&chunk)?;
+        run.play(chunk, progress)?;
+    }
+    let end = checker.last_arrival().map_or(Nanos::ZERO, |last| last + tail);
+    run.advance(end);
     Ok(run.finish(end))
 }
 
-/// What the clock moves on to. At one moment, steps come in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
-    Event,
-    Tick,
-    Arrival,
+/// What a busy or starting slot is occupied with.
+#[derive(Clone, Copy, Debug, Default)]
+struct Subject {
+    /// The row of the request that it serves.
+    request: u64,
+    /// The function of that request, or of the start.
+    function: u32,
+    /// The request ends with `need_destroy`.
+    bad: bool,
+}
+
+/// A request that waits.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    row: u64,
+    request: Request,
 }
 
 struct Run<'a> {
-    trace: &'a Trace<'a>,
     functions: &'a [FunctionModel],
     /// The engine's name of each row of the function table.
     ids: Vec<FunctionId>,
@@ -77,11 +94,10 @@ struct Run<'a> {
     queue: EventQueue,
     now: Nanos,
     /// Requests that have arrived: the next one's row.
-    arrived: usize,
-    /// By slot index: the request that a busy slot serves; the function that a starting one's answer is for.
-    subjects: Vec<usize>,
-    /// Requests that wait.
-    waiting: HashMap<WaiterId, usize, foldhash::fast::RandomState>,
+    arrived: u64,
+    /// By slot index.
+    subjects: Vec<Subject>,
+    waiting: HashMap<WaiterId, Waiting, foldhash::fast::RandomState>,
     recorder: Recorder,
     diary: Option<Diary>,
     commands: Vec<Command>,
@@ -89,13 +105,14 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(trace: &'a Trace<'a>, functions: &'a [FunctionModel], options: Options) -> Result<Self, SimError> {
+    fn new(functions: &'a [FunctionModel], options: Options) -> Result<Self, SimError> {
         let platform = Platform::new(options.create_failure, options.init_failure, options.seed)?;
         let config = EngineConfig { max_functions: u32::MAX, max_waiting: u64::MAX, ..EngineConfig::new(options.policy) };
         let engine = Engine::new(config);
         let mut ids = Vec::with_capacity(functions.len());
         for (row, function) in functions.iter().enumerate() {
-            let id = engine.function(&FunctionRef { key: &function.key, runtime: "", timeout_s: 0, memory_mb: function.memory_mb })?;
+            let wanted = FunctionRef { key: &function.key, runtime: "", timeout_s: 0, memory_mb: function.memory_mb };
+            let id = engine.function(&wanted).map_err(SimError::Engine)?;
             if id.index() != row {
                 return Err(SimError::DuplicateFunction { first: id.index(), second: row, key: function.key.clone() });
             }
@@ -103,7 +120,6 @@ impl<'a> Run<'a> {
         }
         let diary = options.explain.and_then(|row| ids.get(row)).map(|&function| Diary::new(function));
         Ok(Self {
-            trace,
             functions,
             ids,
             engine,
@@ -113,52 +129,59 @@ impl<'a> Run<'a> {
             arrived: 0,
             subjects: Vec::new(),
             waiting: HashMap::default(),
-            recorder: Recorder::new(trace.len(), options.per_request),
+            recorder: Recorder::new(options.per_request),
             diary,
             commands: Vec::new(),
             events: 0,
         })
     }
 
-    fn play(&mut self, end: Nanos, progress: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<(), SimError> {
-        while let Some((time, step)) = self.next_step()
-            && time <= end
-        {
-            // A timer may be set for a moment that has passed.
-            self.now = self.now.max(time);
-            self.events += 1;
-            match step {
-                Step::Event => self.happen(),
-                Step::Tick => {
-                    self.engine.handle_tick(self.now, &mut self.commands);
-                    self.carry_out(Outcome::Handoff);
-                }
-                Step::Arrival => {
-                    self.arrive()?;
-                    if self.arrived.is_multiple_of(PROGRESS_EVERY) && progress(self.arrived as u64).is_break() {
-                        return Err(SimError::Interrupted);
-                    }
-                }
+    /// Plays a chunk of requests, and whatever else happens until the last of them arrives.
+    fn play(&mut self, chunk: Chunk<'_>, progress: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<(), SimError> {
+        self.recorder.expect(chunk.arrival_ns.len());
+        for request in chunk.requests() {
+            self.advance(request.arrival);
+            self.arrive(request)?;
+            if self.arrived.is_multiple_of(PROGRESS_EVERY) && progress(self.arrived).is_break() {
+                return Err(SimError::Interrupted);
             }
         }
         Ok(())
     }
 
-    fn next_step(&self) -> Option<(Nanos, Step)> {
-        let event = self.queue.next_time().map(|time| (time, Step::Event));
-        let tick = self.engine.next_wakeup().map(|time| (time, Step::Tick));
-        let arrival = self.trace.arrival_ns.get(self.arrived).map(|&time| (Nanos(time), Step::Arrival));
-        [event, tick, arrival].into_iter().flatten().min()
+    /// Lets everything happen that happens until a moment, and at it. Events come before ticks of the same time.
+    fn advance(&mut self, until: Nanos) {
+        loop {
+            let event = self.queue.next_time().filter(|&time| time <= until);
+            let tick = self.engine.next_wakeup().filter(|&time| time <= until);
+            let (time, is_event) = match (event, tick) {
+                (Some(event), Some(tick)) if tick < event => (tick, false),
+                (Some(event), _) => (event, true),
+                (None, Some(tick)) => (tick, false),
+                (None, None) => return,
+            };
+            // A timer may be set for a moment that has passed.
+            self.now = self.now.max(time);
+            self.events += 1;
+            if is_event {
+                self.happen();
+            } else {
+                self.engine.handle_tick(self.now, &mut self.commands);
+                self.carry_out(Outcome::Handoff);
+            }
+        }
     }
 
-    fn arrive(&mut self) -> Result<(), SimError> {
-        let request = self.arrived;
+    fn arrive(&mut self, request: Request) -> Result<(), SimError> {
+        let row = self.arrived;
         self.arrived += 1;
-        let function = self.ids[self.trace.function[request] as usize];
-        match self.engine.handle_assign(self.now, function, RequestTag(request as u64), Nanos::MAX, &mut self.commands)? {
-            Assign::Warm(slot) => self.serve(request, slot, Outcome::Warm),
+        self.events += 1;
+        self.now = self.now.max(request.arrival);
+        let function = self.ids[request.function as usize];
+        match self.engine.handle_assign(self.now, function, RequestTag(row), Nanos::MAX, &mut self.commands)? {
+            Assign::Warm(slot) => self.serve(&Waiting { row, request }, slot, Outcome::Warm),
             Assign::Waiting(waiter) => {
-                self.waiting.insert(waiter, request);
+                self.waiting.insert(waiter, Waiting { row, request });
                 self.carry_out(Outcome::Handoff);
             }
         }
@@ -170,16 +193,16 @@ impl<'a> Run<'a> {
         let Some(Event { kind, slot, .. }) = self.queue.pop() else { return };
         let (now, engine, out) = (self.now, &self.engine, &mut self.commands);
         let subject = self.subjects[slot.index()];
+        let function = &self.functions[subject.function as usize];
         let accepted = match kind {
             Kind::RequestEnded => {
-                let key = &self.functions[self.trace.function[subject] as usize].key;
-                let ended = engine.handle_idle(now, slot, key, RequestTag(subject as u64), self.trace.bad[subject], out);
+                let ended = engine.handle_idle(now, slot, &function.key, RequestTag(subject.request), subject.bad, out);
                 assert_eq!(ended, Idle::Ended, "the request had the instance");
                 Ok(())
             }
-            Kind::InstanceReady => engine.handle_instance_ready(now, slot, self.functions[subject].init, out),
+            Kind::InstanceReady => engine.handle_instance_ready(now, slot, function.init, out),
             Kind::InitFailed => engine.handle_init_failed(now, slot, out),
-            Kind::SlotCreated => engine.handle_slot_created(now, slot, self.functions[subject].create, out),
+            Kind::SlotCreated => engine.handle_slot_created(now, slot, function.create, out),
             Kind::CreateFailed => engine.handle_create_failed(now, slot, false, out),
         };
         accepted.expect("the engine asked for this start");
@@ -199,20 +222,20 @@ impl<'a> Run<'a> {
             match command {
                 Command::CreateSlot { slot, function, .. } => {
                     let (took, kind) = (self.functions[function.index()].create, self.platform.create());
-                    self.schedule(took, kind, slot, function.index());
+                    self.start(took, kind, slot, function);
                 }
                 Command::Init { slot, function } => {
                     let (took, kind) = (self.functions[function.index()].init, self.platform.init());
-                    self.schedule(took, kind, slot, function.index());
+                    self.start(took, kind, slot, function);
                 }
                 Command::DestroySlot { slot, .. } => {
                     self.engine.handle_slot_destroyed(self.now, slot).expect("the engine asked for this destroy");
                 }
                 Command::Wake { waiter, result } => {
-                    let request = self.waiting.remove(&waiter).expect("a request is woken once");
+                    let waiting = self.waiting.remove(&waiter).expect("a request is woken once");
                     match result {
-                        Ok(slot) => self.serve(request, slot, woken),
-                        Err(_) => self.recorder.record(request, Outcome::Failed, self.waited(request)),
+                        Ok(slot) => self.serve(&waiting, slot, woken),
+                        Err(_) => self.recorder.record(waiting.row, Outcome::Failed, self.now.since(waiting.request.arrival)),
                     }
                 }
             }
@@ -221,27 +244,29 @@ impl<'a> Run<'a> {
     }
 
     /// Lets a request execute on the instance it got.
-    fn serve(&mut self, request: usize, slot: SlotId, outcome: Outcome) {
-        self.recorder.record(request, outcome, self.waited(request));
-        self.schedule(Nanos(self.trace.duration_ns[request]), Kind::RequestEnded, slot, request);
+    fn serve(&mut self, &Waiting { row, request }: &Waiting, slot: SlotId, outcome: Outcome) {
+        self.recorder.record(row, outcome, self.now.since(request.arrival));
+        let subject = Subject { request: row, function: request.function, bad: request.bad };
+        self.schedule(request.duration, Kind::RequestEnded, slot, subject);
     }
 
-    fn schedule(&mut self, after: Nanos, kind: Kind, slot: SlotId, subject: usize) {
+    /// Lets a step of a start take its time.
+    fn start(&mut self, took: Nanos, kind: Kind, slot: SlotId, function: FunctionId) {
+        let function = u32::try_from(function.index()).expect("function tables are limited");
+        self.schedule(took, kind, slot, Subject { function, ..Subject::default() });
+    }
+
+    fn schedule(&mut self, after: Nanos, kind: Kind, slot: SlotId, subject: Subject) {
         if self.subjects.len() <= slot.index() {
-            self.subjects.resize(slot.index() + 1, 0);
+            self.subjects.resize(slot.index() + 1, Subject::default());
         }
         self.subjects[slot.index()] = subject;
         self.queue.schedule(self.now + after, kind, slot);
     }
 
-    fn waited(&self, request: usize) -> Nanos {
-        self.now.since(Nanos(self.trace.arrival_ns[request]))
-    }
-
     fn finish(mut self, end: Nanos) -> Report {
-        self.now = end;
-        for &request in self.waiting.values() {
-            self.recorder.record(request, Outcome::Failed, self.waited(request));
+        for waiting in self.waiting.values() {
+            self.recorder.record(waiting.row, Outcome::Failed, end.since(waiting.request.arrival));
         }
         let explanation = self.diary.map(|diary| diary.finish(end, &self.engine));
         let (waits, requests) = self.recorder.finish();

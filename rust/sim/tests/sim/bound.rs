@@ -1,18 +1,14 @@
 //! The clairvoyant bound: by hand, by trying every plan, and by demand levels.
 
 use pilotlight_core::Nanos;
-use pilotlight_sim::{Bound, FunctionModel, clairvoyant};
+use pilotlight_sim::{FunctionModel, clairvoyant};
 use proptest::prelude::*;
 
-use super::{Columns, Request};
+use super::{Request, bound, chunks};
 
 /// 1 GB, a start of 150.
 fn function(key: &str) -> FunctionModel {
     FunctionModel { key: key.to_owned(), memory_mb: 1024, create: Nanos(100), init: Nanos(50) }
-}
-
-fn bound(requests: &[Request], functions: &[FunctionModel]) -> Bound {
-    clairvoyant(&requests.iter().copied().collect::<Columns>().trace(), functions)
 }
 
 /// The bound of one function of 1 GB in GB·ns without the execution.
@@ -56,9 +52,9 @@ fn bad_result_leaves_no_instance() {
 }
 
 #[test]
-#[should_panic(expected = "row 0 is of function 3, but the function table has 1 rows")]
 fn a_trace_that_does_not_fit_is_refused() {
-    let _ = bound(&[(0, 3, 1, false)], &[function("f")]);
+    let error = clairvoyant(chunks(&[(0, 0, 1, false), (0, 3, 1, false)], 1), &[function("f")]).unwrap_err();
+    assert_eq!(error.to_string(), "row 1 is of function 3, but the function table has 1 rows");
 }
 
 fn requests(bad: f64, most: usize) -> impl Strategy<Value = Vec<Request>> {
@@ -111,6 +107,11 @@ proptest! {
     #[test]
     fn no_plan_is_cheaper_and_one_is_as_cheap(requests in requests(0.2, 9)) {
         prop_assert_eq!(held(&requests), cheapest(&requests, 0, &mut vec![false; requests.len()]));
+    }
+
+    #[test]
+    fn chunks_may_be_cut_anywhere(requests in requests(0.2, 60), length in 1_usize..60) {
+        prop_assert_eq!(clairvoyant(chunks(&requests, length), &[function("f")]).unwrap(), bound(&requests, &[function("f")]));
     }
 
     #[test]

@@ -10,12 +10,12 @@ use std::ops::ControlFlow;
 
 use pilotlight_core::policy::PolicySpec;
 use pilotlight_core::{Account, Nanos, Totals, WaitCause};
-use pilotlight_sim::{FunctionModel, Options, Report, Trace, simulate};
+use pilotlight_sim::{AsChunk, Bound, Chunk, FunctionModel, Options, Report, SimError, clairvoyant, simulate};
 
 /// A request: arrival, function, duration, bad.
 type Request = (u64, u32, u64, bool);
 
-/// A trace that owns its columns.
+/// A chunk that owns its columns.
 #[derive(Clone, Debug, Default)]
 struct Columns {
     arrival_ns: Vec<u64>,
@@ -24,9 +24,9 @@ struct Columns {
     bad: Vec<bool>,
 }
 
-impl Columns {
-    fn trace(&self) -> Trace<'_> {
-        Trace { arrival_ns: &self.arrival_ns, function: &self.function, duration_ns: &self.duration_ns, bad: &self.bad }
+impl AsChunk for Columns {
+    fn as_chunk(&self) -> Chunk<'_> {
+        Chunk { arrival_ns: &self.arrival_ns, function: &self.function, duration_ns: &self.duration_ns, bad: &self.bad }
     }
 }
 
@@ -56,8 +56,20 @@ fn options(policy: &str, tail: u64) -> Options {
 }
 
 fn run(requests: &[Request], functions: &[FunctionModel], options: Options) -> Report {
-    let columns: Columns = requests.iter().copied().collect();
-    simulate(&columns.trace(), functions, options, &mut |_| ControlFlow::Continue(())).unwrap()
+    run_in_chunks(requests, requests.len(), functions, options)
+}
+
+/// Runs requests cut into chunks of a length, each dropped before the next is made.
+fn run_in_chunks(requests: &[Request], length: usize, functions: &[FunctionModel], options: Options) -> Report {
+    simulate(chunks(requests, length), functions, options, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+fn chunks(requests: &[Request], length: usize) -> impl Iterator<Item = Result<Columns, SimError>> {
+    requests.chunks(length.max(1)).map(|rows| Ok(rows.iter().copied().collect()))
+}
+
+fn bound(requests: &[Request], functions: &[FunctionModel]) -> Bound {
+    clairvoyant(chunks(requests, requests.len()), functions).unwrap()
 }
 
 /// Slot time by state: starting, idle, busy, retiring, leaked.

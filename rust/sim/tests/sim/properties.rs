@@ -1,10 +1,10 @@
 //! Claims that hold for every run.
 
 use pilotlight_core::{Account, Counter, Nanos, Totals};
-use pilotlight_sim::{FunctionModel, Options, clairvoyant};
+use pilotlight_sim::{FunctionModel, Options};
 use proptest::prelude::*;
 
-use super::{Columns, Request, options, rows, run};
+use super::{Request, bound, options, rows, run, run_in_chunks};
 
 const POLICIES: [&str; 8] = [
     "fixed:keep_alive=0s",
@@ -61,6 +61,18 @@ proptest! {
         prop_assert_eq!(play(), play());
     }
 
+    /// Requests may be under way, or wait, across any number of chunks.
+    #[test]
+    fn chunks_may_be_cut_anywhere(
+        requests in requests(0.1), functions in functions(), policy in policy(), seed: u64, length in 1_usize..80
+    ) {
+        let play = |length| {
+            let failing = Options { create_failure: 0.2, init_failure: 0.2, seed, explain: Some(1), ..options(policy, 2_000) };
+            run_in_chunks(&requests, length, &functions, failing)
+        };
+        prop_assert_eq!(play(length), play(requests.len()));
+    }
+
     #[test]
     fn every_request_has_one_outcome_and_every_nanosecond_one_account(
         requests in requests(0.1), functions in functions(), policy in policy(), failure in prop::sample::select(vec![0.0, 0.3]), seed: u64
@@ -92,7 +104,7 @@ proptest! {
         let report = run(&requests, &functions, options(policy, LONG_TAIL));
         let mut served: Vec<_> = requests.iter().zip(rows(&report)).map(|(&(at, f, took, bad), (wait, _))| (at + wait, f, took, bad)).collect();
         served.sort_by_key(|request| request.0);
-        let bound = clairvoyant(&served.into_iter().collect::<Columns>().trace(), &functions);
+        let bound = bound(&served, &functions);
         let cost = gb_s(report.snapshot.totals.slot_mb_ns.iter().sum());
         prop_assert!(cost >= bound.slot_gb_s, "{cost} beats {}", bound.slot_gb_s);
         prop_assert_eq!(gb_s(report.snapshot.totals.slot_mb_ns[Account::Busy as usize]).to_bits(), bound.busy_gb_s.to_bits());
@@ -104,8 +116,7 @@ proptest! {
         let functions: Vec<_> =
             functions.into_iter().map(|function| FunctionModel { create: Nanos::ZERO, init: Nanos::ZERO, ..function }).collect();
         let report = run(&requests, &functions, options(policy, LONG_TAIL));
-        let columns: Columns = requests.into_iter().collect();
-        let bound = clairvoyant(&columns.trace(), &functions);
+        let bound = bound(&requests, &functions);
         prop_assert_eq!(report.waits.max_ns(), 0);
         prop_assert!(gb_s(report.snapshot.totals.slot_mb_ns.iter().sum()) >= bound.slot_gb_s);
         prop_assert_eq!(bound.slot_gb_s.to_bits(), bound.busy_gb_s.to_bits());

@@ -143,7 +143,7 @@ fn progress_is_told_and_may_interrupt() {
     let columns: Columns = (0..200_000).map(|request| (request, 0, 1, false)).collect();
     let mut played = Vec::new();
     let play = |progress: &mut dyn FnMut(u64) -> ControlFlow<()>| {
-        simulate(&columns.trace(), &[function("f")], Options { per_request: false, ..options("fixed", 0) }, progress)
+        simulate([Ok(&columns)], &[function("f")], Options { per_request: false, ..options("fixed", 0) }, progress)
     };
     let report = play(&mut |requests| {
         played.push(requests);
@@ -158,7 +158,8 @@ fn progress_is_told_and_may_interrupt() {
 fn wrong_input_is_refused_with_its_row() {
     let columns: Columns = [(0, 0, 1, false), (1, 1, 1, false)].into_iter().collect();
     let error = |functions: &[FunctionModel], options| {
-        simulate(&columns.trace(), functions, options, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string()
+        let chunk: Result<_, SimError> = Ok(&columns);
+        simulate([chunk], functions, options, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string()
     };
     assert_eq!(error(&[function("f")], options("fixed", 0)), "row 1 is of function 1, but the function table has 1 rows");
     assert_eq!(
@@ -167,4 +168,11 @@ fn wrong_input_is_refused_with_its_row() {
     );
     let wrong = Options { create_failure: 2.0, ..options("fixed", 0) };
     assert_eq!(error(&[function("f"), function("g")], wrong), "create_failure is 2, but a probability lies between 0 and 1");
+}
+
+#[test]
+fn what_the_source_of_chunks_reports_ends_the_run() {
+    let interrupted = [Ok([(0, 0, 1, false)].into_iter().collect::<Columns>()), Err(SimError::Interrupted)];
+    let outcome = simulate(interrupted, &[function("f")], options("fixed", 0), &mut |_| ControlFlow::Continue(()));
+    assert_eq!(outcome, Err(SimError::Interrupted));
 }
