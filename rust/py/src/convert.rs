@@ -1,85 +1,67 @@
-//! From the engine's commands and answers to what the host gets.
+//! From what a service leaves for its host to what Python sees of it.
 
-use pilotlight_core::{Command, FunctionId, FunctionSpec, SlotId, WaiterId, WakeError};
+use pilotlight_core::{FunctionId, SlotId, WakeError};
+use pilotlight_front::{HostCommand, Service};
 use prost::Message;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::commands::{CreateSlot, DestroySlot, Init, Outcome, Wake};
-use crate::instance_id;
-use crate::scaler::Scaler;
-use crate::waiting::{Request, Verdict};
-use crate::wire::{AssignReply, Assignment, Status};
 
-impl Scaler {
-    /// Makes the reply that gives a request its instance.
-    pub(crate) fn assigned(&self, request_id: String, meta_key: String, slot: SlotId) -> AssignReply {
-        let instance_id = instance_id::encode(self.boot_id, slot);
-        AssignReply { status: Status::Ok.into(), assigment: Some(Assignment { request_id, meta_key, instance_id }) }
+/// Encodes a message straight into a bytes object.
+pub(crate) fn encode<'py>(py: Python<'py>, message: &impl Message) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, message.encoded_len(), |mut buffer| {
+        message.encode(&mut buffer).expect("the buffer has the message's length");
+        Ok(())
+    })
+}
+
+/// Returns a reply alone, or with the commands that came with it.
+pub(crate) fn answer<'py>(py: Python<'py>, service: &Service, reply: &impl Message, left: Vec<HostCommand>) -> PyResult<Bound<'py, PyAny>> {
+    let reply = encode(py, reply)?;
+    if left.is_empty() {
+        return Ok(reply.into_any());
     }
+    let commands = commands(py, service, left)?.unbind();
+    Ok(Bound::new(py, Outcome { reply: Some(reply.unbind()), waiter: None, commands })?.into_any())
+}
 
-    /// Returns a reply alone, or with the commands that came with it.
-    pub(crate) fn answer<'py>(&self, py: Python<'py>, reply: Bound<'py, PyBytes>, issued: Vec<Command>) -> PyResult<Bound<'py, PyAny>> {
-        if issued.is_empty() {
-            return Ok(reply.into_any());
-        }
-        let commands = self.commands(py, issued, None)?.unbind();
-        Ok(Bound::new(py, Outcome { reply: Some(reply.unbind()), waiter: None, commands })?.into_any())
-    }
-
-    /// Converts commands, in their order. `failure` is the text of the failed start that issued them.
-    ///
-    /// A Wake whose Assign is still on its way out of the engine is left to that one, see `waiting`.
-    pub(crate) fn commands<'py>(&self, py: Python<'py>, issued: Vec<Command>, failure: Option<&str>) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        for command in issued {
-            match command {
-                Command::CreateSlot { slot, function, memory_mb } => {
-                    let key = self.spec(function).key.to_string();
-                    list.append(CreateSlot { slot: slot.to_bits(), memory_mb, key })?;
-                }
-                Command::Init { slot, function } => list.append(self.init(slot, function))?,
-                Command::DestroySlot { slot, reason } => {
-                    list.append(DestroySlot { slot: slot.to_bits(), reason: reason.as_str() })?;
-                }
-                Command::Wake { waiter, result } => {
-                    let verdict = result.map_err(|error| (error, explain(error, failure)));
-                    if let Some((request, verdict)) = self.waiting.wake(waiter, verdict) {
-                        list.append(self.wake(waiter, request, verdict))?;
-                    }
-                }
+/// Converts commands, in their order.
+pub(crate) fn commands<'py>(py: Python<'py>, service: &Service, left: Vec<HostCommand>) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for command in left {
+        match command {
+            HostCommand::CreateSlot { slot, function, memory_mb } => {
+                let key = service.spec(function).key.to_string();
+                list.append(CreateSlot { slot: slot.to_bits(), memory_mb, key })?;
             }
-        }
-        Ok(list)
-    }
-
-    /// Makes the Wake of a request whose verdict is known.
-    pub(crate) fn wake(&self, waiter: WaiterId, request: Request, verdict: Verdict) -> Wake {
-        let waiter = waiter.to_bits();
-        match verdict {
-            Ok(slot) => {
-                let key = self.spec(request.function).key.to_string();
-                let reply = self.assigned(request.request_id, key, slot).encode_to_vec();
-                Wake { waiter, reply: Some(reply), error: None }
+            HostCommand::Init { slot, function } => list.append(init(service, slot, function))?,
+            HostCommand::DestroySlot { slot, reason } => {
+                list.append(DestroySlot { slot: slot.to_bits(), reason: reason.as_str() })?;
             }
-            Err((error, text)) => Wake { waiter, reply: None, error: Some((kind(error), text)) },
+            HostCommand::Wake(woken) => list.append(wake(woken))?,
         }
     }
+    Ok(list)
+}
 
-    fn init(&self, slot: SlotId, function: FunctionId) -> Init {
-        let spec = self.spec(function);
-        Init {
-            slot: slot.to_bits(),
-            instance_id: instance_id::encode(self.boot_id, slot),
-            key: spec.key.to_string(),
-            runtime: spec.runtime.to_string(),
-            timeout_s: spec.timeout_s,
-            memory_mb: spec.memory_mb,
-        }
+fn wake(pilotlight_front::Wake { waiter, answer }: pilotlight_front::Wake) -> Wake {
+    let waiter = waiter.to_bits();
+    match answer {
+        Ok(reply) => Wake { waiter, reply: Some(reply.encode_to_vec()), error: None },
+        Err(unserved) => Wake { waiter, reply: None, error: Some((kind(unserved.error), unserved.text)) },
     }
+}
 
-    fn spec(&self, function: FunctionId) -> &FunctionSpec {
-        self.engine.spec(function).expect("the engine names only functions of its own")
+fn init(service: &Service, slot: SlotId, function: FunctionId) -> Init {
+    let spec = service.spec(function);
+    Init {
+        slot: slot.to_bits(),
+        instance_id: service.instance_id(slot),
+        key: spec.key.to_string(),
+        runtime: spec.runtime.to_string(),
+        timeout_s: spec.timeout_s,
+        memory_mb: spec.memory_mb,
     }
 }
 
@@ -89,12 +71,5 @@ fn kind(error: WakeError) -> &'static str {
         WakeError::DeadlineExceeded => "deadline",
         WakeError::StartFailed => "start_failed",
         WakeError::Draining => "shutting_down",
-    }
-}
-
-fn explain(error: WakeError, failure: Option<&str>) -> String {
-    match (error, failure) {
-        (WakeError::StartFailed, Some(reason)) => format!("{error}: {reason}"),
-        _ => error.to_string(),
     }
 }

@@ -1,6 +1,7 @@
 //! The exceptions of the core, and the one mapping from the engine's errors to them.
 
 use pilotlight_core::{EngineError, PolicyError};
+use pilotlight_front::Refusal;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
@@ -72,5 +73,14 @@ pub(crate) fn engine_error(error: EngineError) -> PyErr {
         EngineError::TooLarge { .. } => InvalidRequest::new_err(text),
         EngineError::Draining => Draining::new_err(text),
         EngineError::SlotNotFound(_) => SlotNotFound::new_err(text),
+    }
+}
+
+/// Makes the exception of a refused call.
+pub(crate) fn refusal(refusal: Refusal) -> PyErr {
+    match refusal {
+        Refusal::InvalidRequest(text) => InvalidRequest::new_err(text),
+        Refusal::InstanceNotFound(text) => InstanceNotFound::new_err(text),
+        Refusal::Engine(error) => engine_error(error),
     }
 }

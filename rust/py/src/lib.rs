@@ -6,15 +6,11 @@
 mod commands;
 mod convert;
 mod errors;
-mod instance_id;
 mod ledger;
-mod memory;
 mod policies;
 mod report;
 mod scaler;
 mod simulate;
-mod waiting;
-mod wire;
 
 /// The compiled core: the engine behind its wire format, and the simulator.
 #[pyo3::pymodule]

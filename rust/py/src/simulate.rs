@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use numpy::{Element, IntoPyArray, PyReadonlyArray1};
 use pilotlight_core::Nanos;
 use pilotlight_core::policy::PolicySpec;
+use pilotlight_front::memory_mb_from;
 use pilotlight_sim::{Chunk, FunctionModel, Options, SimError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::errors::{engine_error, policy_error};
-use crate::memory::memory_mb_from;
 use crate::report::SimReport;
 
 /// Run time between two calls of the progress callback.

@@ -4,8 +4,7 @@
 //!
 //! The engine names a waiter inside `handle_assign`; from then on another thread may come out of the engine with its Wake, before
 //! the assigning thread has had a chance to store the request here. So the two **meet** in this table: whoever comes first
-//! leaves what it has, whoever comes second takes it and has both. The second one's caller hands the Wake to the host; when that is the
-//! assigning thread, the Wake rides in the commands of its own Outcome. Either way there is exactly one.
+//! leaves what it has, whoever comes second takes it and has both, and answers the request. Either way there is exactly one answer.
 //!
 //! A cancelled waiter is removed by its canceller: the engine promises that it gets no Wake. So entries are bounded by the engine's limit on
 //! waiting requests plus the calls in progress. No warm Assign or Idle comes here.
@@ -13,17 +12,34 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pilotlight_core::{FunctionId, SlotId, WaiterId, WakeError};
+use pilotlight_core::{FunctionId, SlotId, WaiterId};
+use tokio::sync::oneshot;
 
-/// What the reply to a waiting request needs.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Request {
-    pub(crate) request_id: String,
-    pub(crate) function: FunctionId,
+use crate::refusal::Unserved;
+use crate::wire::AssignReply;
+
+/// The end of a wait.
+pub type Answer = Result<AssignReply, Unserved>;
+
+/// Who waits, and so where the answer goes.
+#[derive(Debug)]
+pub enum Caller {
+    /// The host's: its answer is a [`Wake`](crate::Wake) among the host's commands.
+    Host,
+    /// A call of a front in Rust: its answer goes straight to it. A closed channel is a client that has gone; its instance returns.
+    Front(oneshot::Sender<Answer>),
 }
 
-/// What became of a waiting request: its instance, or the error and its text.
-pub(crate) type Verdict = Result<SlotId, (WakeError, String)>;
+/// What the reply to a waiting request needs.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) id: String,
+    pub(crate) function: FunctionId,
+    pub(crate) caller: Caller,
+}
+
+/// What became of a waiting request: its instance, or why there is none.
+pub(crate) type Verdict = Result<SlotId, Unserved>;
 
 #[derive(Debug)]
 enum Entry {
@@ -31,10 +47,12 @@ enum Entry {
     Verdict(Verdict),
 }
 
+type Entries = HashMap<WaiterId, Entry, foldhash::fast::RandomState>;
+
 /// Requests that wait, and verdicts that came before their request.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
-    entries: Mutex<HashMap<WaiterId, Entry, foldhash::fast::RandomState>>,
+    entries: Mutex<Entries>,
 }
 
 impl Waiting {
@@ -70,7 +88,7 @@ impl Waiting {
     }
 
     /// Every critical section above leaves the map whole, so a poisoned lock guards usable state.
-    fn lock(&self) -> MutexGuard<'_, HashMap<WaiterId, Entry, foldhash::fast::RandomState>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -80,7 +98,7 @@ mod tests {
     use pilotlight_core::policy::PolicySpec;
     use pilotlight_core::{Engine, EngineConfig, FunctionRef, SlotId, WaiterId};
 
-    use super::{Request, Waiting};
+    use super::{Caller, Request, Waiting};
 
     const WAITER: WaiterId = WaiterId::from_bits(7);
     const SLOT: SlotId = SlotId::from_bits(3);
@@ -88,16 +106,18 @@ mod tests {
     fn request() -> Request {
         let engine = Engine::new(EngineConfig::new(PolicySpec::parse("fixed").unwrap()));
         let function = engine.function(&FunctionRef { key: "a", runtime: "", timeout_s: 0, memory_mb: 1 }).unwrap();
-        Request { request_id: "r".to_owned(), function }
+        Request { id: "r".to_owned(), function, caller: Caller::Host }
     }
 
     #[test]
     fn whoever_comes_second_has_both() {
         let waiting = Waiting::default();
-        assert_eq!(waiting.enter(WAITER, request()), None);
-        assert_eq!(waiting.wake(WAITER, Ok(SLOT)), Some((request(), Ok(SLOT))));
-        assert_eq!(waiting.wake(WAITER, Ok(SLOT)), None);
-        assert_eq!(waiting.enter(WAITER, request()), Some((request(), Ok(SLOT))));
+        assert!(waiting.enter(WAITER, request()).is_none());
+        let (met, verdict) = waiting.wake(WAITER, Ok(SLOT)).unwrap();
+        assert_eq!((met.id.as_str(), verdict), ("r", Ok(SLOT)));
+        assert!(waiting.wake(WAITER, Ok(SLOT)).is_none());
+        let (met, verdict) = waiting.enter(WAITER, request()).unwrap();
+        assert_eq!((met.id.as_str(), verdict), ("r", Ok(SLOT)));
         assert!(waiting.lock().is_empty());
     }
 

@@ -1,0 +1,20 @@
+//! The engine behind its wire format: bytes in, bytes out, and what is left for a host to do.
+//!
+//! [`Service`] is what every front shares: the Python extension calls it from Python's threads, the HTTP/2 server of this crate from its
+//! own. It reads no clock and does no I/O. Whoever waits for an instance is answered where it waits: see [`Caller`].
+
+#![forbid(unsafe_code)]
+
+mod instance_id;
+mod memory;
+mod refusal;
+mod service;
+mod settle;
+mod waiting;
+pub mod wire;
+
+pub use memory::memory_mb_from;
+pub use refusal::{Refusal, Unserved};
+pub use service::{Assigned, Service, ServiceConfig};
+pub use settle::{HostCommand, Wake};
+pub use waiting::{Answer, Caller};

@@ -1,0 +1,227 @@
+//! `Service`: one engine behind the wire format. Thread-safe; every method may be called from any thread.
+
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pilotlight_core::{
+    Assign, Command, Engine, EngineConfig, EngineError, FunctionId, FunctionRef, FunctionSpec, Idle, Nanos, RequestTag, SlotId, WaiterId,
+};
+
+use crate::instance_id;
+use crate::memory::memory_mb_from;
+use crate::refusal::Refusal;
+use crate::settle::HostCommand;
+use crate::waiting::{Caller, Request, Waiting};
+use crate::wire::{self, AssignReply, AssignRequest, Assignment, IdleReply, IdleRequest, Meta, Status};
+
+/// Longest key, runtime or request id.
+const MAX_TEXT_BYTES: usize = 1024;
+
+/// Settings of a [`Service`].
+#[derive(Debug)]
+pub struct ServiceConfig {
+    /// Of the engine.
+    pub engine: EngineConfig,
+    /// 32 random bits that mark this process's instance ids, so that ids of an earlier process are unknown.
+    pub boot_id: u32,
+    /// Longest that a request may wait; a client's earlier deadline counts.
+    pub assign_deadline: Nanos,
+}
+
+/// What an Assign led to.
+#[derive(Debug)]
+pub enum Assigned {
+    /// An instance was free.
+    Reply(AssignReply),
+    /// The request waits; its [`Caller`] gets the answer, unless [`Service::cancel`] takes the request back first.
+    Waiting(WaiterId),
+}
+
+/// One engine behind the wire format.
+#[derive(Debug)]
+pub struct Service {
+    pub(crate) engine: Engine,
+    pub(crate) boot_id: u32,
+    pub(crate) waiting: Waiting,
+    assign_deadline: Nanos,
+    /// Makes request tags. Its key is random: a client cannot choose request ids that share a tag.
+    tags: foldhash::quality::RandomState,
+    /// Idles that named a function or an instance that is unknown. The engine has no function to count them under.
+    idle_unknown: AtomicU64,
+}
+
+impl Service {
+    /// Creates a service without functions or slots.
+    #[must_use]
+    pub fn new(config: ServiceConfig) -> Self {
+        Self {
+            engine: Engine::new(config.engine),
+            boot_id: config.boot_id,
+            waiting: Waiting::default(),
+            assign_deadline: config.assign_deadline,
+            tags: foldhash::quality::RandomState::default(),
+            idle_unknown: AtomicU64::new(0),
+        }
+    }
+
+    /// The engine, to read.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Idles that named a function or an instance that is unknown.
+    pub fn idle_unknown(&self) -> u64 {
+        self.idle_unknown.load(Ordering::Relaxed)
+    }
+
+    /// The function that a command names.
+    ///
+    /// # Panics
+    ///
+    /// If the command is of another service.
+    #[must_use]
+    pub fn spec(&self, function: FunctionId) -> &FunctionSpec {
+        self.engine.spec(function).expect("the engine names only functions of its own")
+    }
+
+    /// The name of a slot's instance on the wire.
+    #[must_use]
+    pub fn instance_id(&self, slot: SlotId) -> String {
+        instance_id::encode(self.boot_id, slot)
+    }
+
+    /// Serves an encoded AssignRequest; `deadline` is the client's.
+    ///
+    /// `caller` is called for a request that has to wait. Commands for the host are none when an instance was free.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::InvalidRequest`], and [`Refusal::Engine`] for a limit or a drain.
+    pub fn assign(
+        &self,
+        now: Nanos,
+        request: &[u8],
+        deadline: Option<Nanos>,
+        caller: impl FnOnce() -> Caller,
+    ) -> Result<(Assigned, Vec<HostCommand>), Refusal> {
+        let deadline = deadline.unwrap_or(Nanos::MAX).min(now + self.assign_deadline);
+        let AssignRequest { request_id, meta_data } = wire::decode("AssignRequest", request).map_err(Refusal::InvalidRequest)?;
+        let meta = meta_data.ok_or_else(|| invalid("AssignRequest.meta_data is missing"))?;
+        check_length("request_id", &request_id)?;
+        let function = self.engine.function(&function_ref(&meta)?)?;
+        let mut issued = Vec::new();
+        match self.engine.handle_assign(now, function, self.tag(&request_id), deadline, &mut issued)? {
+            Assign::Warm(slot) => {
+                let reply = self.assigned(request_id, meta.key, slot);
+                Ok((Assigned::Reply(reply), self.settle(now, issued, None)))
+            }
+            Assign::Waiting(waiter) => {
+                let met = self.waiting.enter(waiter, Request { id: request_id, function, caller: caller() });
+                let woken = met.and_then(|(request, verdict)| self.answer(now, waiter, request, verdict, &mut issued));
+                let mut left = self.settle(now, issued, None);
+                left.extend(woken);
+                Ok((Assigned::Waiting(waiter), left))
+            }
+        }
+    }
+
+    /// Serves an encoded IdleRequest.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::InvalidRequest`], [`Refusal::InstanceNotFound`].
+    pub fn idle(&self, now: Nanos, request: &[u8]) -> Result<(IdleReply, Vec<HostCommand>), Refusal> {
+        let IdleRequest { assigment, result } = wire::decode("IdleRequest", request).map_err(Refusal::InvalidRequest)?;
+        let assignment = assigment.ok_or_else(|| invalid("IdleRequest.assigment is missing"))?;
+        let bad = result.and_then(|result| result.need_destroy).unwrap_or(false);
+        let tag = self.tag(&assignment.request_id);
+        let mut issued = Vec::new();
+        let ended = instance_id::decode(self.boot_id, &assignment.instance_id)
+            .map_or(Idle::Unknown, |instance| self.engine.handle_idle(now, instance, &assignment.meta_key, tag, bad, &mut issued));
+        let reply = match ended {
+            Idle::Ended | Idle::Duplicate => IdleReply { status: Status::Ok.into(), error_message: None },
+            Idle::Unknown => self.unknown_idle(&assignment)?,
+        };
+        Ok((reply, self.settle(now, issued, None)))
+    }
+
+    /// Forgets a waiting request whose client has gone; `false`: its answer is given, or on its way.
+    pub fn cancel(&self, now: Nanos, waiter: WaiterId) -> bool {
+        let cancelled = self.engine.handle_cancel(now, waiter);
+        if cancelled {
+            self.waiting.forget(waiter);
+        }
+        cancelled
+    }
+
+    /// Takes back the instance of a reply that could not be delivered.
+    pub fn abandon(&self, now: Nanos, reply: &AssignReply) -> Vec<HostCommand> {
+        let mut issued = Vec::new();
+        self.take_back(now, reply, &mut issued);
+        self.settle(now, issued, None)
+    }
+
+    /// Makes a call of the host's that the engine always takes: a tick, a drain.
+    pub fn carry_out(&self, now: Nanos, call: impl FnOnce(&Engine, &mut Vec<Command>)) -> Vec<HostCommand> {
+        let mut issued = Vec::new();
+        call(&self.engine, &mut issued);
+        self.settle(now, issued, None)
+    }
+
+    /// Makes a platform's report; `failure` is the text of a failed start.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::SlotNotFound`]: the report fits nothing that the engine knows, and changed nothing.
+    pub fn report(
+        &self,
+        now: Nanos,
+        failure: Option<&str>,
+        report: impl FnOnce(&Engine, &mut Vec<Command>) -> Result<(), EngineError>,
+    ) -> Result<Vec<HostCommand>, EngineError> {
+        let mut issued = Vec::new();
+        report(&self.engine, &mut issued)?;
+        Ok(self.settle(now, issued, failure))
+    }
+
+    /// Reduces a request id to what the engine remembers of it.
+    pub(crate) fn tag(&self, request_id: &str) -> RequestTag {
+        RequestTag(self.tags.hash_one(request_id))
+    }
+
+    /// Answers an Idle that the engine knows no instance for, as the protocol's clients expect it.
+    fn unknown_idle(&self, assignment: &Assignment) -> Result<IdleReply, Refusal> {
+        self.idle_unknown.fetch_add(1, Ordering::Relaxed);
+        let Assignment { meta_key, instance_id, .. } = assignment;
+        if self.engine.knows_key(meta_key) {
+            return Err(Refusal::InstanceNotFound(format!("function `{meta_key}` has no instance `{instance_id}`")));
+        }
+        let text = format!("function `{meta_key}` was never assigned an instance");
+        Ok(IdleReply { status: Status::InternalError.into(), error_message: Some(text) })
+    }
+}
+
+/// Checks a request's function.
+fn function_ref(meta: &Meta) -> Result<FunctionRef<'_>, Refusal> {
+    if meta.key.is_empty() {
+        return Err(invalid("AssignRequest.meta_data.key is empty"));
+    }
+    check_length("meta_data.key", &meta.key)?;
+    check_length("meta_data.runtime", &meta.runtime)?;
+    let memory_mb = memory_mb_from(meta.memory_in_mb)
+        .map_err(|problem| Refusal::InvalidRequest(format!("AssignRequest.meta_data.memory_in_mb {problem}")))?;
+    Ok(FunctionRef { key: &meta.key, runtime: &meta.runtime, timeout_s: meta.timeout_in_secs, memory_mb })
+}
+
+/// Refuses texts that nobody needs and that would be kept: the limits on functions and waiting requests bound memory only with them.
+fn check_length(field: &str, text: &str) -> Result<(), Refusal> {
+    if text.len() <= MAX_TEXT_BYTES {
+        return Ok(());
+    }
+    Err(Refusal::InvalidRequest(format!("AssignRequest.{field} has {} bytes: allowed are {MAX_TEXT_BYTES}", text.len())))
+}
+
+fn invalid(text: &str) -> Refusal {
+    Refusal::InvalidRequest(text.to_owned())
+}
