@@ -73,11 +73,54 @@ def test_number_of_requests_is_exact(kind: str, requests: int) -> None:
     assert trace.called == (min(requests, 20) if kind != "contest" else min(requests, 17))
 
 
+def test_zipf_popularity_falls_with_the_rank_to_the_exponent() -> None:
+    counts = np.bincount(generate("zipf:exponent=2", functions=50, requests=100_000).trace.function)
+    ranks = np.arange(1, 51)
+    assert counts / counts.sum() == pytest.approx(ranks**-2.0 / (ranks**-2.0).sum(), abs=0.001)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_azure_kind_follows_the_published_marginals(seed: int) -> None:
+    trace = generate("azure", functions=2_000, requests=400_000, seed=seed).trace
+    counts = np.bincount(trace.function, minlength=2_000)
+    assert counts.min() >= 1
+    by_rank = np.sort(counts)
+    assert by_rank[: round(0.81 * 2_000)].sum() / len(trace) == pytest.approx(0.005, abs=0.003)
+    assert by_rank[-20:].sum() / len(trace) > 0.4
+    means_s = np.log(np.bincount(trace.function, weights=trace.duration_ns) / counts / 1e9)
+    assert np.mean(means_s) == pytest.approx(-0.38, abs=0.2)
+    assert np.std(means_s) == pytest.approx(2.36, rel=0.07)
+    memory_mb = trace.functions.memory_mb
+    assert np.median(memory_mb) == pytest.approx(107.083 * (0.5 ** (-1 / 0.221) - 1) ** (1 / 11.652), rel=0.05)
+    assert np.quantile(memory_mb, 0.9) == pytest.approx(107.083 * (0.1 ** (-1 / 0.221) - 1) ** (1 / 11.652), rel=0.1)
+
+
+def test_cron_jobs_tick_when_their_expression_says() -> None:
+    # The clock starts on Tuesday, 14 November 2023, 22:13:20 UTC.
+    spec = "cron:schedule=0,30 9-10 * * 1-5|*/15 * * * *,jitter=0"
+    trace = generate(spec, functions=2, length_s=4 * 86_400.0).trace
+    weekdays, quarters = times_s(trace, 0), times_s(trace, 1)
+    to_midnight = 6_400
+    expected = [to_midnight + day * 86_400 + at for day in range(3) for at in (32_400, 34_200, 36_000, 37_800)]
+    assert weekdays.tolist() == expected
+    assert np.diff(quarters).tolist() == [900] * (len(quarters) - 1)
+    assert quarters[0] == 100
+
+
+def test_cron_jobs_are_late_by_the_jitter_at_most() -> None:
+    sharp, late = (generate(f"cron:jitter={jitter}", functions=12).trace for jitter in ("0", "30s"))
+    assert len(sharp) == len(late)
+    for function in range(12):
+        lateness = times_s(late, function) - times_s(sharp, function)
+        assert 0 <= lateness.min() <= lateness.max() <= 30.001
+
+
 @pytest.mark.parametrize("kind", TIMERS)
 def test_kinds_without_a_number_of_requests_refuse_one_and_call_every_function(kind: str) -> None:
     with pytest.raises(TraceError, match=f"{kind}: the number of requests follows from"):
         generate(kind, requests=5)
-    assert generate(kind, functions=50, length_s=30.0).trace.called == 50
+    seconds = {"cron": 3 * 86_400.0}.get(kind, 30.0)
+    assert generate(kind, functions=50, length_s=seconds).trace.called == 50
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "contest"])
@@ -187,7 +230,7 @@ def test_diurnal_load_peaks_at_noon_and_repeats() -> None:
 @pytest.mark.parametrize(
     ("spec", "text"),
     [
-        ("bogus", "load of kind 'bogus' is not known; choose one of contest, poisson"),
+        ("bogus", "load of kind 'bogus' is not known; choose one of contest, azure, poisson"),
         ("poisson:rate=3", "poisson has no parameter 'rate'; it has none"),
         ("on_off:in=3s", "on_off has no parameter 'in'; it has on, off"),
         ("on_off:on=3", "on_off: on is '3', not a duration; write a number and its unit"),
@@ -200,6 +243,9 @@ def test_diurnal_load_peaks_at_noon_and_repeats() -> None:
         ("regime_switch:switches=2.5", "regime_switch: switches is '2.5', not a whole number"),
         ("flash_crowd:at", "flash_crowd: at is '', not a number"),
         ("flash_crowd:", "flash_crowd has no parameter ''"),
+        ("cron:schedule=61 * * * *", "cron: '61 * * * *' is no cron expression"),
+        ("cron:schedule=0 0 29 2 *", "cron: no tick of 0 0 29 2 * lies in 86400 s; take a longer one"),
+        ("cron:schedule=0,30 * * * *,schedule=1 * * * *", "cron: schedule is given twice"),
     ],
 )
 def test_wrong_specifications_are_named(spec: str, text: str) -> None:
@@ -240,6 +286,7 @@ def test_kinds_are_listed_with_their_parameters() -> None:
         assert f"{name}: {kind.summary}" in shown
         for parameter in kind.parameters:
             assert f"    {parameter.name}={parameter.shown(parameter.default)}  {parameter.meaning}" in shown
+            assert f"({parameter.range})" in shown
 
 
 def test_table_of_kinds_in_the_docs_is_complete() -> None:

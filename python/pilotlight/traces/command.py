@@ -66,5 +66,4 @@ def kinds() -> None:
         requests = "" if kind.requests is None else f", {kind.requests} requests"
         click.echo(f"{name}: {kind.summary}; {kind.functions} functions{requests} in {format_duration(kind.length_s)}")
         for each in kind.parameters:
-            low, high = each.shown(each.low), each.shown(each.high)
-            click.echo(f"    {each.name}={each.shown(each.default)}  {each.meaning} ({low} to {high})")
+            click.echo(f"    {each.name}={each.shown(each.default)}  {each.meaning} ({each.range})")

@@ -2,13 +2,14 @@
 
 `kinds.KINDS` is the registry; a kind is the law of its arrivals and the sizes and parameters it has. Functions of every
 kind differ in memory, init time and duration, drawn as the table says; times are whole milliseconds, so that a trace
-can be written and read back unchanged. The same specification, sizes and seed give the same trace, to the last bit.
+can be written and read back unchanged. The same specification, sizes and seed give the same trace, to the last bit,
+whether it is made at once or streamed.
 
-| what                | model                                                                               |
+| what                | model, unless the kind has its own                                                  |
 |---------------------|-------------------------------------------------------------------------------------|
 | memory, runtime     | independent draws from `synth.MEMORY_MIX` and `synth.RUNTIMES`                      |
 | init                | log-normal for each runtime, as in `synth`                                          |
-| mean duration       | log-normal over functions: `MEAN_MS`                                                |
+| mean duration       | log-normal over functions: `kinds.MEAN_MS`                                          |
 | durations about it  | log-normal, sigma 0.5                                                               |
 """
 
@@ -17,18 +18,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from pilotlight.errors import TraceError
-from pilotlight.traces.kinds import KINDS
-from pilotlight.traces.synth import EPOCH_MS, STATUS_BAD, LogNormal, SynthSettings, draw_functions, synthesize
-from pilotlight.traces.trace import NS_PER_MS, STATUS_OK, Trace
+from pilotlight.traces.blocks import stream
+from pilotlight.traces.kinds import CONTEST, KINDS
+from pilotlight.traces.synth import SynthSettings
 
 if TYPE_CHECKING:
-    from pilotlight.traces.kinds import Kind, Law
-
-MEAN_MS = LogNormal(200, 1.2, 5, 30_000)
-SIGMA = 0.5
+    from pilotlight.traces.blocks import TraceStream
+    from pilotlight.traces.kinds import Kind
+    from pilotlight.traces.trace import Trace
 
 
 class Generated(NamedTuple):
@@ -38,7 +36,20 @@ class Generated(NamedTuple):
     source: dict[str, Any]
 
 
-def generate(
+class Load(NamedTuple):
+    """What to generate, checked: a kind with its name, sizes and the values of its parameters."""
+
+    name: str
+    kind: Kind
+    sizes: SynthSettings
+    values: dict[str, float | str]
+
+    def stream(self) -> TraceStream:
+        """Begin the trace, to be drawn block by block."""
+        return stream(self.name, self.kind, self.sizes, self.values)
+
+
+def load_named(
     spec: str,
     *,
     functions: int | None = None,
@@ -46,8 +57,8 @@ def generate(
     length_s: float | None = None,
     seed: int = 1,
     bad_share: float = 0.0,
-) -> Generated:
-    """Generate a trace.
+) -> Load:
+    """Settle what to generate.
 
     Args:
         spec: a name in `KINDS`, with parameters if need be: ``"on_off:on=30s,off=10m"``.
@@ -70,50 +81,52 @@ def generate(
         seed=seed,
         bad_share=bad_share,
     )
-    trace = synthesize(sizes) if kind.law is None else _generate(name, kind.law, sizes, values)
-    source = {"kind": "synth", "load": name, **asdict(sizes), "requests": len(trace), **values}
+    return Load(name, kind, sizes, values)
+
+
+def generate(
+    spec: str,
+    *,
+    functions: int | None = None,
+    requests: int | None = None,
+    length_s: float | None = None,
+    seed: int = 1,
+    bad_share: float = 0.0,
+) -> Generated:
+    """Generate a trace; arguments and errors are those of `load_named`."""
+    load = load_named(spec, functions=functions, requests=requests, length_s=length_s, seed=seed, bad_share=bad_share)
+    trace = load.stream().whole()
+    source = {"kind": "synth", "load": load.name, **asdict(load.sizes), "requests": len(trace), **load.values}
     return Generated(trace, source)
 
 
-def _parse(spec: str) -> tuple[str, Kind, dict[str, float]]:
+def synthesize(settings: SynthSettings | None = None) -> Trace:
+    """Generate contest-like load; None takes the default sizes."""
+    sizes = SynthSettings() if settings is None else settings
+    return stream(CONTEST, KINDS[CONTEST], sizes, {}).whole()
+
+
+def _parse(spec: str) -> tuple[str, Kind, dict[str, float | str]]:
     """Take a specification apart; the values are the law's arguments, all of them."""
     name, colon, settings = spec.partition(":")
     if name not in KINDS:
         raise TraceError(f"load of kind {name!r} is not known; choose one of {', '.join(KINDS)}")
     kind = KINDS[name]
     known = {parameter.name: parameter for parameter in kind.parameters}
-    given: dict[str, float] = {}
-    for key, _, text in (setting.partition("=") for setting in settings.split(",") if colon):
+    given: dict[str, str] = {}
+    key = ""
+    for setting in settings.split(",") if colon else ():
+        if "=" not in setting and key and known[key].sort == "text":
+            given[key] += f",{setting}"  # texts may hold commas
+            continue
+        key, _, text = setting.partition("=")
         if key not in known:
             raise TraceError(f"{name} has no parameter {key!r}; it has {', '.join(known) or 'none'}")
         if key in given:
             raise TraceError(f"{name}: {key} is given twice; keep one of them")
-        try:
-            given[key] = known[key].read(text)
-        except TraceError as error:
-            raise TraceError(f"{name}: {error}") from error
-    return name, kind, {each.argument: given.get(each.name, each.default) for each in kind.parameters}
-
-
-def _generate(name: str, law: Law, sizes: SynthSettings, values: dict[str, float]) -> Trace:
-    """Lay the arrivals of a law out as a trace, and draw the rest."""
-    streams = np.random.SeedSequence(sizes.seed).spawn(3)
-    table_rng, law_rng, request_rng = (np.random.Generator(np.random.PCG64(stream)) for stream in streams)
-    times_s = law(sizes, law_rng, **values)
-    function = np.repeat(np.arange(len(times_s), dtype=np.uint32), [len(times) for times in times_s])
-    length_ms = int(sizes.length_s * 1000)
-    arrival_ms = np.minimum((np.concatenate(times_s) * 1000).astype(np.int64), length_ms - 1)
-    order = np.argsort(arrival_ms, kind="stable")
-    arrival_ms, function = arrival_ms[order], function[order]
-    mean_ms = MEAN_MS.draw(table_rng, sizes.functions)
-    spread = np.exp(SIGMA * request_rng.standard_normal(len(function)) - SIGMA**2 / 2)
-    bad = request_rng.random(len(function)) < sizes.bad_share
-    first_ms = int(arrival_ms[0])
-    return Trace(
-        arrival_ns=(arrival_ms - first_ms).astype(np.uint64) * np.uint64(NS_PER_MS),
-        function=function,
-        duration_ns=np.rint(mean_ms[function] * spread).astype(np.uint64) * np.uint64(NS_PER_MS),
-        status=np.where(bad, STATUS_BAD, STATUS_OK).astype(np.int32),
-        functions=draw_functions(sizes.functions, table_rng, prefix=name),
-        origin_ms=EPOCH_MS + first_ms,
-    )
+        given[key] = text
+    try:
+        values = {key: known[key].read(text) for key, text in given.items()}
+    except TraceError as error:
+        raise TraceError(f"{name}: {error}") from error
+    return name, kind, {each.argument: values.get(each.name, each.default) for each in kind.parameters}

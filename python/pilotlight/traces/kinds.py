@@ -11,18 +11,23 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from pilotlight.config import format_duration, parse_duration
 from pilotlight.errors import TraceError
 from pilotlight.traces import arrivals
-from pilotlight.traces.synth import SynthSettings
+from pilotlight.traces.azure_like import AZURE_MEAN_MS, azure, draw_azure_functions
+from pilotlight.traces.contest_like import contest
+from pilotlight.traces.synth import LogNormal, SynthSettings, draw_functions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
+    from pilotlight.traces.courses import Course, Rng
+    from pilotlight.traces.trace import FunctionTable
 
-    Law: TypeAlias = Callable[..., list[NDArray[np.float64]]]
+    Law: TypeAlias = Callable[..., Iterator[tuple[int, Course]]]
 
 CONTEST = "contest"
-"""The kind that `synthesize` makes: it draws all of a trace by itself."""
+"""The kind made when nothing else is asked for."""
+
+MEAN_MS = LogNormal(200, 1.2, 5, 30_000)
+"""Mean durations of functions: of every kind that does not have its own."""
 
 
 class Parameter(NamedTuple):
@@ -34,31 +39,41 @@ class Parameter(NamedTuple):
         low: least value allowed.
         high: greatest value allowed.
         meaning: one phrase.
-        sort: a `time` is written with its unit, such as `90s`; a `count` is a whole number.
+        sort: a `time` is written with its unit, such as `90s`; a `count` is a whole number; a `text` is taken as it is
+            and may hold commas, and has no range.
     """
 
     name: str
-    default: float
+    default: float | str
     low: float
     high: float
     meaning: str
-    sort: Literal["number", "count", "time"] = "number"
+    sort: Literal["number", "count", "time", "text"] = "number"
 
     @property
     def argument(self) -> str:
         """What the law calls it: a time ends in its unit."""
         return f"{self.name}_s" if self.sort == "time" else self.name
 
-    def shown(self, value: float) -> str:
+    def shown(self, value: float | str) -> str:
         """Write a value the way a specification does."""
+        if isinstance(value, str):
+            return value
         return format_duration(value) if self.sort == "time" else f"{value:g}"
 
-    def read(self, text: str) -> float:
+    @property
+    def range(self) -> str:
+        """What values are allowed, in words."""
+        return "text" if self.sort == "text" else f"{self.shown(self.low)} to {self.shown(self.high)}"
+
+    def read(self, text: str) -> float | str:
         """Read a value the way a specification writes it.
 
         Raises:
             TraceError: it is none, or out of range; the text begins with the parameter's name.
         """
+        if self.sort == "text":
+            return text
         readers: dict[str, Callable[[str], float]] = {"number": float, "count": int, "time": parse_duration}
         try:
             value = readers[self.sort](text)
@@ -66,9 +81,7 @@ class Parameter(NamedTuple):
             reason = {"number": "not a number", "count": "not a whole number"}.get(self.sort, str(error))
             raise TraceError(f"{self.name} is {text!r}, {reason}") from error
         if not self.low <= value <= self.high:
-            raise TraceError(
-                f"{self.name} is {text}; it must be from {self.shown(self.low)} to {self.shown(self.high)}"
-            )
+            raise TraceError(f"{self.name} is {text}; it must be from {self.range}")
         return value
 
 
@@ -77,19 +90,25 @@ class Kind(NamedTuple):
 
     Attributes:
         summary: one phrase.
-        law: the arrivals of each function, in seconds; None: see `CONTEST`.
+        law: the course of each function's load.
         functions: size of the function table, unless told otherwise.
         requests: number of requests, unless told otherwise; None: they follow from the other sizes.
         length_s: time in which they arrive, unless told otherwise.
         parameters: what a specification may set.
+        mean_ms: law of the functions' mean durations; None: the courses draw durations themselves.
+        draw_functions: draws the function table, with keys that begin with a prefix.
+        prefix: of the keys; empty: the kind's name.
     """
 
     summary: str
-    law: Law | None
+    law: Law
     functions: int
     requests: int | None
     length_s: float
     parameters: tuple[Parameter, ...] = ()
+    mean_ms: LogNormal | None = MEAN_MS
+    draw_functions: Callable[[int, Rng, str], FunctionTable] = draw_functions
+    prefix: str = ""
 
 
 def _time(name: str, default_s: float, meaning: str) -> Parameter:
@@ -99,8 +118,33 @@ def _time(name: str, default_s: float, meaning: str) -> Parameter:
 _CONTEST = SynthSettings()
 _HOUR_S = 3600.0
 KINDS = {
-    CONTEST: Kind("as in the contest's data sets", None, _CONTEST.functions, _CONTEST.requests, _CONTEST.length_s),
+    CONTEST: Kind(
+        "as in the contest's data sets",
+        contest,
+        _CONTEST.functions,
+        _CONTEST.requests,
+        _CONTEST.length_s,
+        mean_ms=None,
+        prefix="synth",
+    ),
+    "azure": Kind(
+        "as published of Azure Functions (ATC 2020)",
+        azure,
+        400,
+        100_000,
+        24 * _HOUR_S,
+        mean_ms=AZURE_MEAN_MS,
+        draw_functions=draw_azure_functions,
+    ),
     "poisson": Kind("independent requests at a steady rate", arrivals.poisson, 20, 20_000, _HOUR_S),
+    "zipf": Kind(
+        "independent requests, a few functions called most",
+        arrivals.zipf,
+        200,
+        20_000,
+        _HOUR_S,
+        (Parameter("exponent", 1.5, 0, 10, "rank r is called in proportion to r to its negative"),),
+    ),
     "constant": Kind("requests at equal gaps", arrivals.constant, 20, 20_000, _HOUR_S),
     "on_off": Kind(
         "load and silence in turn",
@@ -163,6 +207,17 @@ KINDS = {
         None,
         4 * _HOUR_S,
         (Parameter("jitter", 2, 0, 3600, "how late a tick may be", "time"),),
+    ),
+    "cron": Kind(
+        "jobs that follow cron expressions",
+        arrivals.cron,
+        60,
+        None,
+        24 * _HOUR_S,
+        (
+            Parameter("schedule", "", 0, 0, "expressions in UTC, separated by |; empty: a usual mix", "text"),
+            Parameter("jitter", 2, 0, 3600, "how late a tick may be", "time"),
+        ),
     ),
     "drifting_period": Kind(
         "timers whose period drifts",

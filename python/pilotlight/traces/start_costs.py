@@ -16,6 +16,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+CREATE_MS = 105
+"""The part of a cold start that is the platform's: what the simulator takes for CreateSlot unless told otherwise."""
+
 SMALL_POD_MB = 256
 """Memory up to which the paper calls a pod small."""
 

@@ -31,7 +31,7 @@ from pilotlight.errors import TraceError
 from pilotlight.traces.csv_table import FIRST_ROW_LINE, Real, read_header, read_table
 from pilotlight.traces.fields import Text, Whole, shown
 from pilotlight.traces.placement import DEFAULT_PLACEMENT, NS_PER_MINUTE, placement_named
-from pilotlight.traces.start_costs import draw_cold_starts
+from pilotlight.traces.start_costs import CREATE_MS, draw_cold_starts
 from pilotlight.traces.trace import MAX_MEMORY_MB, MAX_SPAN_MS, NS_PER_MS, STATUS_OK, FunctionTable, Trace
 
 if TYPE_CHECKING:
@@ -44,9 +44,6 @@ if TYPE_CHECKING:
 
 ORIGIN_MS = 1_563_148_800_000
 """Midnight (UTC) of 15 July 2019, when the recording begins."""
-
-CREATE_MS = 105
-"""The part of a cold start that is the platform's: what the simulator takes for CreateSlot unless told otherwise."""
 
 TIMEOUT_S = 600
 MINUTES_A_DAY = 1440
