@@ -105,6 +105,33 @@ class ServeConfig(BaseSettings):
 
     address: Address = Field("0.0.0.0:9001", description="Where the scaler listens; port 0 lets the system choose one.")
     front: Literal["grpcio"] = Field("grpcio", description="What answers calls: `grpcio`, the gRPC library for Python.")
+    grpcio_mode: Literal["auto", "completion_queue", "aio"] = Field(
+        "auto",
+        description=(
+            "How grpcio is driven: `completion_queue` directly, past its Python layers, which is several times faster "
+            "but not a public API; `aio` by its public API; `auto` directly where this grpcio version was tested and "
+            "no interceptors are set."
+        ),
+    )
+    grpcio_interceptors: str = Field(
+        "",
+        description=(
+            "`module:function` that returns a list of `grpc.aio.ServerInterceptor`; every call passes them, on the "
+            "public API."
+        ),
+    )
+    tls_certificate: str = Field("", description="PEM file of the server's certificate chain; empty serves plain text.")
+    tls_key: str = Field("", description="PEM file of the certificate's private key.")
+    tls_client_ca: str = Field(
+        "", description="PEM file of the authorities whose client certificates are accepted, and then required."
+    )
+    auth_token_file: str = Field(
+        "",
+        description=(
+            "File that holds the token which Assign and Idle must carry as metadata `authorization: Bearer TOKEN`; "
+            "empty asks for none."
+        ),
+    )
     platform: Literal["grpc", "sim"] = Field(
         "grpc",
         description=(

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 PATIENCE_S = 60.0
 """Nothing that a test waits for takes longer than this."""
 
-FRONTS = {"grpcio": {"front": "grpcio"}}
+FRONTS = {
+    "grpcio": {"front": "grpcio", "grpcio_mode": "completion_queue"},
+    "grpcio_aio": {"front": "grpcio", "grpcio_mode": "aio"},
+}
 """The settings of every front; whatever serves runs its tests over each of them."""
 
 

@@ -9,12 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
+from pilotlight.errors import ConfigError
+from pilotlight.server import grpcio_guard
 from pilotlight.server.grpcio_aio import AioFront
 
 if TYPE_CHECKING:
     from pilotlight._core import Scaler
     from pilotlight.config import ServeConfig
     from pilotlight.server.host import Host
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class Front(Protocol):
@@ -24,7 +30,7 @@ class Front(Protocol):
         """Bind `config.address`, serve, and return ``host:port`` with the port that was bound.
 
         Raises:
-            ConfigError: the address cannot be bound.
+            ConfigError: the address cannot be bound, or a TLS setting is no good.
         """
 
     async def begin_shutdown(self) -> None:
@@ -35,5 +41,39 @@ class Front(Protocol):
 
 
 def make_front(config: ServeConfig, scaler: Scaler, host: Host) -> Front:
-    """Build the front that the settings name; call it on the event loop."""
-    return AioFront(config, scaler, host)
+    """Build the front that the settings name; call it on the event loop.
+
+    Raises:
+        ConfigError: settings that do not go together, or that this grpcio cannot do.
+    """
+    if not _drives_queue(config):
+        return AioFront(config, scaler, host)
+    from pilotlight.server.grpcio_queue import QueueFront  # noqa: PLC0415 - only where the guard found what it imports
+
+    return QueueFront(config, scaler, host)
+
+
+def _drives_queue(config: ServeConfig) -> bool:
+    """Say whether grpcio's completion queue is driven directly; its public API is the way out."""
+    mode = config.grpcio_mode
+    if mode == "aio":
+        return False
+    if config.grpcio_interceptors:
+        if mode == "completion_queue":
+            raise ConfigError(
+                "grpcio_mode = 'completion_queue': no interceptor sees these calls; leave grpcio_interceptors empty, "
+                "or set grpcio_mode = aio"
+            )
+        return False
+    if mode == "completion_queue":
+        if (absent := grpcio_guard.missing()) is not None:
+            raise ConfigError(f"grpcio_mode = 'completion_queue': this grpcio has no {absent}; set grpcio_mode = auto")
+        return True
+    if (refusal := grpcio_guard.refusal()) is not None:
+        _log.warning(
+            "serving on grpcio's public API, which is several times slower",
+            reason=refusal,
+            remedy=f"install grpcio {grpcio_guard.TESTED[-1]}, or set grpcio_mode = completion_queue to try it anyway",
+        )
+        return False
+    return True

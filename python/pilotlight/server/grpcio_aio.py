@@ -1,7 +1,11 @@
-"""The front on grpcio's public asyncio API."""
+"""The front on grpcio's public asyncio API: the way out when the completion queue cannot be driven directly.
+
+It is the one that interceptors see, and costs several times as much a call.
+"""
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -10,14 +14,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from pilotlight.errors import ConfigError
+from pilotlight.server.auth import REFUSAL, BearerToken
+from pilotlight.server.grpcio_listen import bind, server_options
 from pilotlight.server.handlers import SERVICE, Handlers
 
 if TYPE_CHECKING:
     from pilotlight._core import Scaler
     from pilotlight.config import ServeConfig
     from pilotlight.server.host import Host
-
-_LARGEST_REQUEST = 1 << 20
 
 
 class AioFront:
@@ -27,27 +31,25 @@ class AioFront:
         config: the settings.
         scaler: the engine.
         host: carries out what the engine asks for besides the reply.
+
+    Raises:
+        ConfigError: the token cannot be read, or the interceptors cannot be had.
     """
 
     def __init__(self, config: ServeConfig, scaler: Scaler, host: Host) -> None:
-        self._address = config.address
+        self._config = config
         self._health = health.aio.HealthServicer()
-        self._server = grpc.aio.server(options=_server_options(config))
+        self._server = grpc.aio.server(interceptors=_interceptors(config), options=server_options(config))
         self._server.add_registered_method_handlers(SERVICE, Handlers(scaler, host).methods())
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
 
     async def listen(self) -> str:
         """Bind and serve; see `Front`."""
-        try:
-            port = self._server.add_insecure_port(self._address)
-        except RuntimeError:
-            raise ConfigError(
-                f"address = {self._address!r}: cannot listen; is the host this machine's, and the port free?"
-            ) from None
+        address = bind(self._server, self._config)
         await self._health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()
-        return f"{self._address.rpartition(':')[0]}:{port}"
+        return address
 
     async def begin_shutdown(self) -> None:
         """Turn health NOT_SERVING; see `Front`."""
@@ -58,13 +60,38 @@ class AioFront:
         await self._server.stop(grace_s)
 
 
-def _server_options(config: ServeConfig) -> list[tuple[str, Any]]:
-    options: list[tuple[str, Any]] = [
-        ("grpc.so_reuseport", 0),  # a second scaler on the port must fail, not take half of the calls
-        ("grpc.max_receive_message_length", _LARGEST_REQUEST),
-        ("grpc.http2.min_ping_interval_without_data_ms", 5000),  # clients may ping more often than every five minutes
-        ("grpc.keepalive_permit_without_calls", 1),
-    ]
-    if config.grpc_keepalive:
-        options.append(("grpc.keepalive_time_ms", round(config.grpc_keepalive * 1000)))
-    return options
+def _interceptors(config: ServeConfig) -> list[grpc.aio.ServerInterceptor]:
+    own: list[grpc.aio.ServerInterceptor] = []
+    if config.auth_token_file:
+        own.append(_TokenInterceptor(BearerToken.from_file(config.auth_token_file)))
+    return own + _named(config.grpcio_interceptors)
+
+
+def _named(path: str) -> list[grpc.aio.ServerInterceptor]:
+    """Call the function ``module:name`` for the operator's interceptors."""
+    if not path:
+        return []
+    module, _, name = path.partition(":")
+    try:
+        return list(getattr(importlib.import_module(module), name)())
+    except Exception as error:
+        raise ConfigError(
+            f"grpcio_interceptors = {path!r}: {error}; write module:function, a function that takes nothing and "
+            "returns grpc.aio.ServerInterceptor objects"
+        ) from error
+
+
+class _TokenInterceptor(grpc.aio.ServerInterceptor):
+    """Refuses calls of Assign and Idle without the token."""
+
+    def __init__(self, token: BearerToken) -> None:
+        self._token = token
+
+    async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:  # noqa: ANN401
+        if not details.method.startswith(f"/{SERVICE}/") or self._token.accepts(details.invocation_metadata):
+            return await continuation(details)
+
+        async def refuse(_request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, REFUSAL)
+
+        return grpc.unary_unary_rpc_method_handler(refuse)

@@ -122,7 +122,11 @@ class Host:
     def undelivered(self, wake: Wake) -> None:
         """Take back what a Wake brought for a client that has gone."""
         if wake.reply is not None:
-            self.execute(self._scaler.abandon(time.monotonic_ns(), wake.reply))
+            self.take_back(wake.reply)
+
+    def take_back(self, reply: bytes) -> None:
+        """Free the instance of an AssignReply that did not reach its client."""
+        self.execute(self._scaler.abandon(time.monotonic_ns(), reply))
 
     def _begin(self, command: Command) -> None:
         match command:

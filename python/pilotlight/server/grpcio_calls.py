@@ -1,0 +1,234 @@
+"""Assign and Idle as events of one completion queue: bytes in, one crossing into the engine, bytes out.
+
+A call is three events on the thread that polls: it came; its message was read; its reply was sent, or could not be. It
+costs no Python object but gRPC's own operations, and nothing is logged or counted. Requests that wait, and commands,
+go to the event loop through the mailbox.
+
+Events of everything else (health, reflection, methods that do not exist, shutdown) leave `poll` untouched: a
+`grpc.Server` reads them from there.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+import structlog
+
+from pilotlight.errors import PilotlightError
+from pilotlight.server.auth import REFUSAL
+from pilotlight.server.grpcio_guard import cygrpc
+from pilotlight.server.handlers import SERVICE, STATUS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Self
+
+    from pilotlight._core import Outcome, Scaler, Wake
+    from pilotlight.server.auth import BearerToken
+    from pilotlight.server.host import Host
+    from pilotlight.server.mailbox import Mailbox
+
+ASSIGN: Final = f"/{SERVICE}/Assign"
+IDLE: Final = f"/{SERVICE}/Idle"
+
+_OUTSTANDING = 64
+"""Calls of each method that gRPC may hand over without being asked again."""
+
+_NEVER_S = 1e18
+"""Deadlines beyond this are gRPC's way to say that there is none."""
+
+_NO_FLAGS = 0
+_SEND_HEADERS = cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS)
+_SEND_OK = cygrpc.SendStatusFromServerOperation(None, cygrpc.StatusCode.ok, b"", _NO_FLAGS)
+# Both hold nothing that differs between calls, so all calls share them.
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
+    """The completion queue of a server whose Assign and Idle it answers itself.
+
+    Args:
+        scaler: the engine.
+        host: carries out what the engine asks for besides the reply; called through `mailbox` alone.
+        mailbox: leads to the host's event loop.
+        token: what a call must carry; None: nothing.
+    """
+
+    def __new__(cls, *_arguments: object) -> Self:
+        """Keep the arguments from Cython's constructor, which has its own."""
+        return super().__new__(cls)  # type: ignore[no-any-return]
+
+    def __init__(self, scaler: Scaler, host: Host, mailbox: Mailbox, token: BearerToken | None) -> None:
+        self._scaler = scaler
+        self._host = host
+        self._mailbox = mailbox
+        self._token = token
+        self._server: Any = None
+
+    def attach(self, server: Any) -> None:  # noqa: ANN401 - Cython classes have no types
+        """Take the two methods of a `cygrpc.Server` that has not started."""
+        self._server = server
+        server.register_completion_queue(self)
+        for method in (ASSIGN, IDLE):
+            server.register_method(method)
+
+    def accept(self) -> None:
+        """Ask for calls, once the server has started."""
+        for _ in range(_OUTSTANDING):
+            self._request(ASSIGN, self._assign)
+            self._request(IDLE, self._idle)
+
+    def poll(self, deadline: float | None = None) -> Any:  # noqa: ANN401
+        """Work off this class's own events, and return the first one that is not."""
+        next_event = super().poll
+        while True:
+            event = next_event(deadline)
+            if type(event.tag) is not partial:
+                return event
+            try:
+                event.tag(event)
+            except BaseException:  # noqa: BLE001 - the thread serves everybody, and a panic of the core is no Exception
+                _log.exception("a call failed")
+            event = None  # a call that ended must be gone before the next poll
+
+    def _request(self, method: str, handle: Callable[..., None]) -> None:
+        self._server.request_registered_call(self, self, method, partial(self._came, method, handle))
+
+    def _came(self, method: str, handle: Callable[..., None], event: Any) -> None:  # noqa: ANN401
+        """Have a call's message read, and ask for the next call."""
+        if not event.success:  # the server shuts down
+            return
+        call = event.call
+        if self._token is None or self._token.accepts(event.invocation_metadata):
+            deadline_s = event.call_details.deadline
+            read = (cygrpc.ReceiveMessageOperation(_NO_FLAGS),)
+            call.start_server_batch(read, partial(handle, call, deadline_s))
+        else:
+            _refuse(call, grpc.StatusCode.UNAUTHENTICATED, REFUSAL)
+        try:
+            self._request(method, handle)
+        except ValueError:  # the server shuts down, and takes no request for a call any more
+            return
+
+    def _assign(self, call: Any, deadline_s: float, event: Any) -> None:  # noqa: ANN401
+        request = event.batch_operations[0].message()
+        if request is None:  # too large, which gRPC has answered, or the client has gone
+            _refuse(call, grpc.StatusCode.INTERNAL, "the call carries no message")
+            return
+        now_ns = time.monotonic_ns()
+        deadline_ns = None
+        if deadline_s < _NEVER_S:
+            remaining_s = deadline_s - time.time()
+            if remaining_s <= 0:  # an instance given to a client that has gone would only come back
+                _refuse(call, grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the request was read")
+                return
+            deadline_ns = now_ns + int(remaining_s * 1e9)
+        try:
+            outcome = self._scaler.assign(now_ns, request, deadline_ns)
+        except PilotlightError as error:
+            _refuse(call, STATUS[type(error)], str(error))
+            return
+        except BaseException:
+            _refuse(call, grpc.StatusCode.UNKNOWN, "the engine failed on an Assign")
+            raise
+        if isinstance(outcome, bytes):
+            _reply(call, outcome, partial(self._sent, outcome))
+        elif outcome.reply is not None:
+            _reply(call, outcome.reply, partial(self._sent, outcome.reply))
+            self._mailbox.post(self._host.execute, outcome.commands)
+        else:
+            waiting = _Waiting(call, self._host, self._mailbox, self._sent)
+            self._mailbox.post(waiting.begin, outcome)
+            call.start_server_batch(_receive_close(), partial(waiting.closed))
+
+    def _idle(self, call: Any, _deadline_s: float, event: Any) -> None:  # noqa: ANN401
+        request = event.batch_operations[0].message()
+        if request is None:
+            _refuse(call, grpc.StatusCode.INTERNAL, "the call carries no message")
+            return
+        try:
+            outcome = self._scaler.idle(time.monotonic_ns(), request)
+        except PilotlightError as error:
+            _refuse(call, STATUS[type(error)], str(error))
+            return
+        except BaseException:
+            _refuse(call, grpc.StatusCode.UNKNOWN, "the engine failed on an Idle")
+            raise
+        if isinstance(outcome, bytes):
+            _reply(call, outcome, _ENDED)
+            return
+        _reply(call, outcome.reply or b"", _ENDED)
+        self._mailbox.post(self._host.execute, outcome.commands)
+
+    def _sent(self, reply: bytes, event: Any) -> None:  # noqa: ANN401
+        """Take the instance back when its reply did not go out: the client cancelled, or its connection is gone."""
+        if not event.success:
+            self._mailbox.post(self._host.take_back, reply)
+
+
+class _Waiting:
+    """An Assign that waits for its Wake, with an eye on its client.
+
+    Everything but `closed` runs on the host's event loop.
+    """
+
+    __slots__ = ("_call", "_host", "_mailbox", "_sent", "_waiter")
+
+    def __init__(self, call: Any, host: Host, mailbox: Mailbox, sent: Callable[[bytes, Any], None]) -> None:  # noqa: ANN401
+        self._call = call
+        self._host = host
+        self._mailbox = mailbox
+        self._sent = sent
+        self._waiter = -1
+
+    def begin(self, outcome: Outcome) -> None:
+        self._waiter = self._host.enqueue(outcome, self._deliver)
+
+    def closed(self, event: Any) -> None:  # noqa: ANN401
+        if event.batch_operations[0].cancelled():  # posted after `begin`, and so after the waiter is known
+            self._mailbox.post(self._leave)
+
+    def _leave(self) -> None:
+        self._host.forget(self._waiter)
+
+    def _deliver(self, wake: Wake) -> None:
+        if wake.reply is not None:
+            self._call.start_server_batch(_success(wake.reply), partial(self._sent, wake.reply))
+        elif wake.error is not None:
+            kind, text = wake.error
+            self._call.start_server_batch(_failure(STATUS[kind], text), _ENDED)
+
+
+def _reply(call: Any, reply: bytes, sent: Callable[[Any], None]) -> None:  # noqa: ANN401
+    # In one batch with the reply, the close would hide whether the reply went out.
+    call.start_server_batch(_receive_close(), _ENDED)
+    call.start_server_batch(_success(reply), sent)
+
+
+def _refuse(call: Any, status: grpc.StatusCode, text: str) -> None:  # noqa: ANN401
+    call.start_server_batch((*_failure(status, text), *_receive_close()), _ENDED)
+
+
+def _success(reply: bytes) -> tuple[Any, ...]:
+    return (_SEND_HEADERS, cygrpc.SendMessageOperation(reply, _NO_FLAGS), _SEND_OK)
+
+
+def _failure(status: grpc.StatusCode, text: str) -> tuple[Any, ...]:
+    code = status.value[0]
+    return (_SEND_HEADERS, cygrpc.SendStatusFromServerOperation(None, code, text.encode(), _NO_FLAGS))
+
+
+def _receive_close() -> tuple[Any, ...]:
+    return (cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),)
+
+
+def _nothing(_event: Any) -> None:  # noqa: ANN401
+    """Leave an event at that."""
+
+
+_ENDED = partial(_nothing)

@@ -1,0 +1,77 @@
+"""What both grpcio fronts share: channel options and the bound port, with or without TLS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+
+from pilotlight.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pilotlight.config import ServeConfig
+
+_LARGEST_REQUEST = 1 << 20
+_LARGEST_BURST = 1_000_000
+
+
+def server_options(config: ServeConfig) -> list[tuple[str, Any]]:
+    """Return the options of a grpcio server."""
+    options: list[tuple[str, Any]] = [
+        ("grpc.so_reuseport", 0),  # a second scaler on the port must fail, not take half of the calls
+        ("grpc.max_receive_message_length", _LARGEST_REQUEST),
+        # Calls that came and were not read yet; beyond 1000 gRPC would refuse some of them. `max_waiting` is the limit.
+        ("grpc.server.max_pending_requests", _LARGEST_BURST),
+        ("grpc.server.max_pending_requests_hard_limit", _LARGEST_BURST),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5000),  # clients may ping more often than every five minutes
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+    if config.grpc_keepalive:
+        options.append(("grpc.keepalive_time_ms", round(config.grpc_keepalive * 1000)))
+    return options
+
+
+def bind(server: grpc.Server | grpc.aio.Server, config: ServeConfig) -> str:
+    """Bind `config.address` and return ``host:port`` with the port that was bound.
+
+    Raises:
+        ConfigError: the address cannot be bound, or a TLS setting is no good.
+    """
+    credentials = _credentials(config)
+    try:
+        if credentials is None:
+            port = server.add_insecure_port(config.address)
+        else:
+            port = server.add_secure_port(config.address, credentials)
+    except RuntimeError:
+        also = "" if credentials is None else " and do tls_certificate and tls_key belong together?"
+        raise ConfigError(
+            f"address = {config.address!r}: cannot listen; is the host this machine's, and the port free?{also}"
+        ) from None
+    return f"{config.address.rpartition(':')[0]}:{port}"
+
+
+def _credentials(config: ServeConfig) -> grpc.ServerCredentials | None:
+    if not (config.tls_certificate or config.tls_key or config.tls_client_ca):
+        return None
+    for name in ("tls_certificate", "tls_key"):
+        if not getattr(config, name):
+            raise ConfigError(f"{name} is empty: TLS needs both tls_certificate and tls_key")
+    chain = _pem("tls_certificate", config.tls_certificate)
+    key = _pem("tls_key", config.tls_key)
+    authority = _pem("tls_client_ca", config.tls_client_ca) if config.tls_client_ca else None
+    return grpc.ssl_server_credentials(
+        [(key, chain)], root_certificates=authority, require_client_auth=authority is not None
+    )
+
+
+def _pem(name: str, path: str) -> bytes:
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{name} = {path!r}: cannot read it: {error.strerror}") from None
+    if b"-----BEGIN " not in content:
+        raise ConfigError(f"{name} = {path!r}: not a PEM file; it has no line `-----BEGIN …`")
+    return content

@@ -1,0 +1,43 @@
+"""The way from a front's own thread to the event loop."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class Mailbox:
+    """Calls functions on an event loop, in the order in which they were posted; one wake-up serves all that came.
+
+    Args:
+        loop: the event loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._posted: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._woken = False
+
+    def post(self, function: Callable[..., object], *arguments: object) -> None:
+        """Have a function called on the loop; callable from any thread."""
+        self._posted.append((function, arguments))
+        if not self._woken:  # after the append: whoever clears the mark looks at the queue after that
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._work_off)
+
+    def _work_off(self) -> None:
+        self._woken = False
+        while self._posted:
+            function, arguments = self._posted.popleft()
+            try:
+                function(*arguments)
+            except BaseException:  # noqa: BLE001 - a panic of the core is no Exception, and the next one must run
+                _log.exception("a call of the host failed")
