@@ -18,7 +18,9 @@ __all__ = [
     "Draining",
     "Init",
     "InstanceNotFound",
+    "InstantPlatform",
     "InvalidRequest",
+    "LoadError",
     "Outcome",
     "Overloaded",
     "PilotlightError",
@@ -28,6 +30,7 @@ __all__ = [
     "Wake",
     "__version__",
     "clairvoyant",
+    "load_grpc",
     "policies",
     "simulate",
 ]
@@ -51,6 +54,9 @@ class Overloaded(PilotlightError):
 
 class Draining(PilotlightError):
     """The scaler is shutting down and takes no new requests."""
+
+class LoadError(PilotlightError):
+    """A target cannot be measured; the text says why and what to look at."""
 
 class ConfigError(PilotlightError, ValueError):
     """A policy specification or a setting is wrong; the text names it, its value and what is allowed."""
@@ -302,4 +308,81 @@ def policies() -> list[dict[str, Any]]:
         One dict a policy: `name`, `summary`, `source`, `grade` (REAL, KIN or MODEL: how close it is to its source),
         `grade_meaning` (the same in words), `parameters` (list of `name`, `default`, `unit`, `summary`; those that
         every policy takes come last).
+    """
+
+@final
+class InstantPlatform:
+    """A platform service that answers at once or after given times, on a thread of its own; keeps nothing, refuses nothing.
+
+    Args:
+        address: where it listens; port 0 takes a free one.
+        create_ns: how long CreateSlot takes, exact to a millisecond.
+        init_ns: how long Init takes.
+
+    Raises:
+        LoadError: the address cannot be bound.
+    """
+
+    def __new__(cls, address: str = "127.0.0.1:0", *, create_ns: int = 0, init_ns: int = 0) -> InstantPlatform: ...
+    @property
+    def address(self) -> str:
+        """``host:port`` with the port that was bound."""
+    def counts(self) -> dict[Literal["created", "initialised", "destroyed"], int]:
+        """Count the calls answered; all zero once it is closed."""
+    def close(self) -> None:
+        """End it; connections are cut."""
+
+def load_grpc(
+    target: str,
+    *,
+    duration_ns: int,
+    warm_up_ns: int,
+    grace_ns: int,
+    connections: int = 1,
+    threads: int = 1,
+    streams: int | None = None,
+    rate: float | None = None,
+    poisson: bool = True,
+    functions: int = 1,
+    skew: float = 0.0,
+    cold_share: float = 0.0,
+    prewarm: int = 1,
+    hold_ns: int = 0,
+    storm: tuple[int, int, int] | None = None,
+    seed: int = 0,
+    pid: int | None = None,
+    progress: Callable[[Literal["prewarm", "load"], int, float], None] | None = None,
+) -> dict[str, Any]:
+    """Put load on a scaler over gRPC, without the GIL, and measure every call.
+
+    Args:
+        target: ``host:port`` of the scaler.
+        duration_ns: the measured time.
+        warm_up_ns: load before it.
+        grace_ns: how long calls may go on after it; then they count as unfinished.
+        connections: HTTP/2 connections.
+        threads: client threads, at most `connections`.
+        streams: a closed loop of so many callers a connection.
+        rate: an open loop of so many RPCs a second, by a schedule; latency counts from the scheduled moment.
+        poisson: an open loop's gaps are exponentially distributed, else constant.
+        functions: functions called again and again.
+        skew: exponent of Zipf's law over them; 0 calls all equally often.
+        cold_share: share of the requests that call a function never called before.
+        prewarm: instances a function made before the load.
+        hold_ns: between an Assign's reply and its Idle; whole milliseconds.
+        storm: requests, functions and nanoseconds of a storm of cold starts in the second half of the measured time.
+        seed: of functions and arrivals.
+        pid: the scaler's process, to measure its CPU time and memory.
+        progress: called at most every 100 ms with the phase, what is done (instances, or calls) and the share of the
+            load's time that has passed; an exception it raises ends the run.
+
+    Returns:
+        `duration_s` and `calls` (ended within it); of `measured`, `beside_storm` and `storm` each: `all`, `assign`,
+        `idle`, `cold` (latencies: `count`, `mean_us`, `p50_us`, `p90_us`, `p99_us`, `p99_9_us`, `p99_99_us`, `max_us`;
+        unfinished calls count with the time they took so far) and `failures` (name to count); `lag`, latencies of the
+        client's own lateness in an open loop; `target` (None without `pid`) and `client`: `cpu_s` and, in MB before and
+        after, `rss_mb_before` and `rss_mb`.
+
+    Raises:
+        LoadError: a setting is out of range, the target is no scaler or goes away.
     """

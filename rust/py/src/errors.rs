@@ -34,6 +34,7 @@ create_exception!(
     "A configured limit (functions, waiting requests) is reached; retry later."
 );
 create_exception!(pilotlight._core, Draining, PilotlightError, "The scaler is shutting down and takes no new requests.");
+create_exception!(pilotlight._core, LoadError, PilotlightError, "A target cannot be measured; the text says why and what to look at.");
 
 /// The exception class `ConfigError`. It has two bases, which `create_exception!` cannot give it.
 pub(crate) fn config_error_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {

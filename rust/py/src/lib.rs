@@ -7,6 +7,7 @@ mod commands;
 mod convert;
 mod errors;
 mod ledger;
+mod load;
 mod policies;
 mod report;
 mod scaler;
@@ -20,7 +21,9 @@ mod _core {
     #[pymodule_export]
     use super::commands::{CreateSlot, DestroySlot, Init, Outcome, Wake};
     #[pymodule_export]
-    use super::errors::{Draining, InstanceNotFound, InvalidRequest, Overloaded, PilotlightError, SlotNotFound};
+    use super::errors::{Draining, InstanceNotFound, InvalidRequest, LoadError, Overloaded, PilotlightError, SlotNotFound};
+    #[pymodule_export]
+    use super::load::{InstantPlatform, load_grpc};
     #[pymodule_export]
     use super::policies::policies;
     #[pymodule_export]

@@ -1,0 +1,29 @@
+//! gRPC load for the Scaler protocol, and the instant platform that a scaler under load needs behind it.
+//!
+//! The client is `h2` on single-threaded runtimes, a few microseconds a call, so that figures are the server's and not the client's. An open
+//! loop follows its schedule whatever the server does, and latency counts from the scheduled moment: a server that stalls cannot hide the
+//! calls that would have come meanwhile (no coordinated omission). Everything random comes from the seed.
+//!
+//! [`run`] blocks until the load is over; [`Platform`] serves on a thread of its own until it is dropped.
+
+mod client;
+mod config;
+mod error;
+mod mix;
+mod pace;
+mod pair;
+mod platform;
+mod prewarm;
+mod record;
+mod run;
+mod schedule;
+mod usage;
+mod wire;
+mod worker;
+
+pub use config::{LoadConfig, Loop, Mix, Spacing, Storm};
+pub use error::LoadError;
+pub use platform::{Platform, PlatformCounts};
+pub use record::{Latencies, Recording, Window};
+pub use run::{LoadReport, Progress, run};
+pub use usage::Usage;

@@ -1,0 +1,150 @@
+//! One request: an Assign, and when it has an instance its Idle.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use prost::Message;
+
+use crate::client::{Channel, Failure};
+use crate::mix::Function;
+use crate::record::{Origin, Recorder, Step};
+use crate::wire::{AssignReply, Assignment, ExecutionResult, IdleReply, IdleRequest};
+
+/// What all threads share.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    /// Calls that are over.
+    pub(crate) answered: AtomicU64,
+    /// The run is to end now. Both are read for their value alone: nothing is published through them.
+    pub(crate) stop: AtomicBool,
+}
+
+/// What the tasks of one thread share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) recorder: RefCell<Recorder>,
+    /// Requests issued and not over.
+    pub(crate) outstanding: Cell<usize>,
+    /// Numbers requests; threads start far from each other.
+    pub(crate) number: Cell<u64>,
+    pub(crate) hold: Duration,
+    pub(crate) control: Arc<Control>,
+}
+
+/// A call that is under way. One that is dropped before it is answered counts as unfinished.
+struct Pending<'a> {
+    shared: &'a Shared,
+    origin: Origin,
+    step: Step,
+    due: Instant,
+    over: bool,
+}
+
+impl<'a> Pending<'a> {
+    fn new(shared: &'a Shared, origin: Origin, step: Step, due: Instant) -> Self {
+        Self { shared, origin, step, due, over: false }
+    }
+
+    /// Records the call's end and returns its result and that moment.
+    fn over<T>(mut self, result: Result<T, Failure>) -> Option<(T, Instant)> {
+        self.over = true;
+        let now = Instant::now();
+        self.shared.control.answered.fetch_add(1, Ordering::Relaxed);
+        let mut recorder = self.shared.recorder.borrow_mut();
+        match result {
+            Ok(value) => {
+                recorder.answered(self.origin, self.step, self.due, now.saturating_duration_since(self.due));
+                Some((value, now))
+            }
+            Err(failure) => {
+                recorder.failed(self.origin, self.due, failure.status);
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if !self.over {
+            let mut recorder = self.shared.recorder.borrow_mut();
+            // At least this long: leaving it out would flatter the percentiles.
+            recorder.answered(self.origin, self.step, self.due, self.due.elapsed());
+            recorder.failed(self.origin, self.due, "UNFINISHED");
+        }
+    }
+}
+
+/// Counts a request as outstanding while it lives.
+struct Outstanding<'a>(&'a Cell<usize>);
+
+impl<'a> Outstanding<'a> {
+    fn new(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for Outstanding<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// Makes a request that is due now or was due before.
+pub(crate) async fn request(shared: Rc<Shared>, channel: Channel, function: Function, origin: Origin, due: Instant) {
+    let _outstanding = Outstanding::new(&shared.outstanding);
+    let number = shared.number.replace(shared.number.get() + 1);
+    let pending = Pending::new(&shared, origin, Step::Assign, due);
+    let Some((assignment, answered)) = pending.over(assign(&channel, &function, number).await) else { return };
+    let mut due = answered;
+    if !shared.hold.is_zero() {
+        tokio::time::sleep(shared.hold).await;
+        // The timer is late by up to a millisecond, which is not the server's doing.
+        due = Instant::now();
+    }
+    let pending = Pending::new(&shared, origin, Step::Idle, due);
+    pending.over(idle(&channel, assignment).await);
+}
+
+/// Calls Assign and returns the encoded assignment of the reply, which names this request and function and some instance.
+pub(crate) async fn assign(channel: &Channel, function: &Function, number: u64) -> Result<Bytes, Failure> {
+    let request = function.request(number);
+    let reply: AssignReply = channel.assign(&request).await?;
+    succeeded(reply.status, reply.error_message)?;
+    let encoded = reply.assigment.ok_or_else(|| wrong("AssignReply.assigment is missing"))?;
+    let assignment = Assignment::decode(encoded.clone()).map_err(|_| wrong("AssignReply.assigment does not parse"))?;
+    if assignment.request_id != request.request_id || assignment.meta_key != function.key {
+        return Err(wrong("AssignReply.assigment is another request's"));
+    }
+    if assignment.instance_id.is_empty() { Err(wrong("AssignReply.assigment.instance_id is empty")) } else { Ok(encoded) }
+}
+
+/// Calls Idle for what Assign gave.
+pub(crate) async fn idle(channel: &Channel, assigment: Bytes) -> Result<(), Failure> {
+    let result = Some(ExecutionResult { status_code: 200, duration_in_ms: 0 });
+    let reply: IdleReply = channel.idle(&IdleRequest { assigment: Some(assigment), result }).await?;
+    succeeded(reply.status, reply.error_message)
+}
+
+fn wrong(message: &str) -> Failure {
+    Failure::new("WRONG_REPLY", message)
+}
+
+/// Turns the protocol's own status into a failure.
+fn succeeded(status: i32, message: Option<String>) -> Result<(), Failure> {
+    let name = match status {
+        0 => return Ok(()),
+        1 => "Throttle",
+        2 => "InternalError",
+        3 => "NotFound",
+        4 => "InvalidArgument",
+        5 => "InvalidAssigment",
+        _ => "unknown reply status",
+    };
+    Err(Failure::new(name, message.unwrap_or_default()))
+}
