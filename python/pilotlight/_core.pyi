@@ -312,7 +312,7 @@ def policies() -> list[dict[str, Any]]:
 
 @final
 class InstantPlatform:
-    """A platform service that answers at once or after given times, on a thread of its own; keeps nothing, refuses nothing.
+    """A platform service on a thread of its own that answers at once or after given times, keeps and refuses nothing.
 
     Args:
         address: where it listens; port 0 takes a free one.

@@ -18,6 +18,7 @@ COMMANDS = {
     "replay": ("pilotlight.replay.command:replay", "Measure a scaler as the contest's simulator does, in real time."),
     "simulate": ("pilotlight.simulation.command:simulate", "Play a trace against policies in virtual time."),
     "compare": ("pilotlight.comparison.command:compare", "Show every policy's waste against its waiting."),
+    "bench": ("pilotlight.bench.command:bench", "Measure engine, fronts and simulator, side by side with others."),
     "trace": ("pilotlight.traces.command:trace", "Make traces."),
     "policies": ("pilotlight.simulation.command:policies", "List the policies and their parameters."),
 }

@@ -1,0 +1,1 @@
+"""`pilotlight bench`: how fast engine, extension, fronts and simulator are, side by side with others."""
