@@ -48,6 +48,7 @@ fn run(c: &mut Criterion) {
                     create_failure: 0.0,
                     init_failure: 0.0,
                     seed: 0,
+                    starts: None,
                     per_request: false,
                     explain: None,
                 },

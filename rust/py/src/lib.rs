@@ -12,6 +12,7 @@ mod policies;
 mod report;
 mod scaler;
 mod simulate;
+mod starts;
 
 /// The compiled core: the engine behind its wire format, and the simulator.
 #[pyo3::pymodule]

@@ -2,7 +2,7 @@
 
 use numpy::IntoPyArray;
 use pilotlight_core::{Account, Counter, Totals, WaitCause};
-use pilotlight_sim::{Explanation, Report, RequestColumns, Waits};
+use pilotlight_sim::{Explanation, Report, RequestColumns, StageWaits, Waits};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -19,6 +19,8 @@ pub(crate) struct SimReport {
     requests: Option<Py<PyDict>>,
     /// `p50`, `p95`, `p99`, `max` over all answered requests (three significant digits).
     wait_quantiles_ns: Py<PyDict>,
+    /// By stage of a start, and `queued`: seconds that a function's requests waited for cold starts, one row a function.
+    stage_wait_s: Py<PyDict>,
     /// When asked for: `decisions` [(ns, text)], `left_out`, `accounts` [(ns, [text])] of one function.
     explanation: Option<Py<PyDict>>,
     peak_instances: u64,
@@ -36,6 +38,7 @@ impl SimReport {
             functions: function_columns(py, &report.functions)?.unbind(),
             requests: report.requests.map(|columns| request_columns(py, columns)).transpose()?,
             wait_quantiles_ns: quantiles(py, &report.waits)?.unbind(),
+            stage_wait_s: stage_columns(py, &report.stage_waits, report.functions.len())?.unbind(),
             explanation: report.explanation.map(|explanation| explanation_dict(py, explanation)).transpose()?,
             peak_instances: live.peak_slots,
             peak_memory_mb: live.peak_memory_mb,
@@ -60,6 +63,15 @@ fn function_columns<'py>(py: Python<'py>, functions: &[Totals]) -> PyResult<Boun
     }
     for account in Account::ALL {
         dict.set_item(format!("{}_gb_s", account.as_str()), amounts(&|totals| totals.gb_s(account)))?;
+    }
+    Ok(dict)
+}
+
+fn stage_columns<'py>(py: Python<'py>, waits: &StageWaits, functions: usize) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (stage, name) in waits.stages.iter().map(String::as_str).chain(["queued"]).enumerate() {
+        let seconds = |function| waits.wait_ns(function, stage) as f64 / 1e9;
+        dict.set_item(name, (0..functions).map(seconds).collect::<Vec<_>>().into_pyarray(py))?;
     }
     Ok(dict)
 }

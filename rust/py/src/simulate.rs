@@ -16,6 +16,7 @@ use pyo3::types::PyDict;
 
 use crate::errors::{engine_error, policy_error};
 use crate::report::SimReport;
+use crate::starts::Starts;
 
 /// Run time between two calls of the progress callback.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
@@ -24,7 +25,7 @@ const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
 #[pyfunction]
 #[pyo3(signature = (
     *, arrival_ns, function, duration_ns, bad, keys, memory_mb, create_ns, init_ns, policy, tail_ns,
-    create_failure = 0.0, init_failure = 0.0, seed = 0, per_request = false, explain = None, progress = None,
+    starts = None, create_failure = 0.0, init_failure = 0.0, seed = 0, per_request = false, explain = None, progress = None,
 ))]
 #[expect(clippy::too_many_arguments, reason = "columns and options, all by keyword")]
 #[expect(clippy::needless_pass_by_value, reason = "arguments arrive by value")]
@@ -40,6 +41,7 @@ pub(crate) fn simulate(
     init_ns: PyReadonlyArray1<'_, u64>,
     policy: &str,
     tail_ns: u64,
+    starts: Option<Starts<'_>>,
     create_failure: f64,
     init_failure: f64,
     seed: u64,
@@ -48,7 +50,8 @@ pub(crate) fn simulate(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<SimReport> {
     let policy = PolicySpec::parse(policy).map_err(|error| policy_error(py, &error))?;
-    let options = Options { policy, tail: Nanos(tail_ns), create_failure, init_failure, seed, per_request, explain };
+    let starts = starts.map(|starts| starts.table()).transpose()?;
+    let options = Options { policy, tail: Nanos(tail_ns), create_failure, init_failure, seed, starts, per_request, explain };
     let requests = chunk(&arrival_ns, &function, &duration_ns, &bad)?;
     let functions = function_table(keys, &memory_mb, &create_ns, &init_ns)?;
     if let Some(row) = explain.filter(|&row| row >= functions.len()) {
@@ -147,12 +150,12 @@ fn function_table(
         .collect()
 }
 
-fn rows<'a, T: Element>(column: &str, array: &'a PyReadonlyArray1<'_, T>) -> PyResult<&'a [T]> {
+pub(crate) fn rows<'a, T: Element>(column: &str, array: &'a PyReadonlyArray1<'_, T>) -> PyResult<&'a [T]> {
     let text = || format!("column `{column}` is not contiguous and aligned: pass numpy.ascontiguousarray of it");
     array.as_slice().map_err(|_| PyValueError::new_err(text()))
 }
 
-fn sim_error(error: SimError) -> PyErr {
+pub(crate) fn sim_error(error: SimError) -> PyErr {
     match error {
         SimError::Engine(error) => engine_error(error),
         SimError::ColumnLength { .. }
@@ -160,6 +163,7 @@ fn sim_error(error: SimError) -> PyErr {
         | SimError::UnknownFunction { .. }
         | SimError::DuplicateFunction { .. }
         | SimError::Probability { .. }
+        | SimError::StartTable { .. }
         | SimError::Interrupted => PyValueError::new_err(error.to_string()),
     }
 }

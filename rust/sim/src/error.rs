@@ -53,6 +53,12 @@ pub enum SimError {
         /// Its value.
         value: f64,
     },
+    /// The table of starts does not fit itself, or the functions.
+    #[error("start table: {problem}")]
+    StartTable {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The engine refused a function or a request: one of its limits is reached.
     #[error(transparent)]
     Engine(#[from] EngineError),

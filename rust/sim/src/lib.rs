@@ -20,8 +20,8 @@
 //!
 //! # The platform
 //!
-//! CreateSlot and Init take what the function table says and then succeed or fail, by a seeded draw; DestroySlot is immediate and never
-//! fails. There is no limit on slots. Requests wait as long as it takes.
+//! CreateSlot and Init take what the function table says, or what is drawn from a [`StartTable`], and then succeed or fail, by a seeded
+//! draw; DestroySlot is immediate and never fails. There is no limit on slots. Requests wait as long as it takes.
 //!
 //! # The end
 //!
@@ -38,6 +38,7 @@ mod platform;
 mod queue;
 mod report;
 mod run;
+mod starts;
 mod trace;
 
 pub use bound::{Bound, clairvoyant};
@@ -45,4 +46,5 @@ pub use diary::Explanation;
 pub use error::SimError;
 pub use report::{Outcome, Report, RequestColumns, Waits};
 pub use run::{Options, simulate};
+pub use starts::{StageWaits, StartRows, StartTable};
 pub use trace::{AsChunk, Chunk, FunctionModel};

@@ -4,6 +4,7 @@ use hdrhistogram::Histogram;
 use pilotlight_core::{Account, Nanos, Snapshot, Totals};
 
 use crate::diary::Explanation;
+use crate::starts::StageWaits;
 
 /// What a run measured, as of its end.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +17,8 @@ pub struct Report {
     pub waits: Waits,
     /// What became of each request, if asked for.
     pub requests: Option<RequestColumns>,
+    /// How long requests waited for cold starts, by stage.
+    pub stage_waits: StageWaits,
     /// The decisions for one function with their reasons, if asked for.
     pub explanation: Option<Explanation>,
     /// When the run ended, on the trace's clock; 0 for an empty trace.

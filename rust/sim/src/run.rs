@@ -11,6 +11,7 @@ use crate::error::SimError;
 use crate::platform::Platform;
 use crate::queue::{Event, EventQueue, Kind};
 use crate::report::{Outcome, Recorder, Report};
+use crate::starts::{StartTable, Starts};
 use crate::trace::{AsChunk, Checker, Chunk, FunctionModel, Request};
 
 /// Requests between two calls of the progress callback.
@@ -27,8 +28,10 @@ pub struct Options {
     pub create_failure: f64,
     /// Probability that an Init fails, after its full duration.
     pub init_failure: f64,
-    /// Seed of the draws of failures.
+    /// Seed of the draws of failures and of starts.
     pub seed: u64,
+    /// How long starts take; `None`: always what the function table says.
+    pub starts: Option<StartTable>,
     /// Keep what became of each request.
     pub per_request: bool,
     /// The function, by its row, whose decisions are to be written down with their reasons; a row that does not exist has none.
@@ -91,6 +94,7 @@ struct Run<'a> {
     ids: Vec<FunctionId>,
     engine: Engine,
     platform: Platform,
+    starts: Starts,
     queue: EventQueue,
     now: Nanos,
     /// Requests that have arrived: the next one's row.
@@ -118,12 +122,18 @@ impl<'a> Run<'a> {
             }
             ids.push(id);
         }
+        let table = options.starts.unwrap_or_else(|| StartTable::constant(functions));
+        if table.functions() != functions.len() {
+            let problem = format!("it has {} functions, the function table {}", table.functions(), functions.len());
+            return Err(SimError::StartTable { problem });
+        }
         let diary = options.explain.and_then(|row| ids.get(row)).map(|&function| Diary::new(function));
         Ok(Self {
             functions,
             ids,
             engine,
             platform,
+            starts: Starts::new(table, options.seed),
             queue: EventQueue::default(),
             now: Nanos::ZERO,
             arrived: 0,
@@ -193,16 +203,16 @@ impl<'a> Run<'a> {
         let Some(Event { kind, slot, .. }) = self.queue.pop() else { return };
         let (now, engine, out) = (self.now, &self.engine, &mut self.commands);
         let subject = self.subjects[slot.index()];
-        let function = &self.functions[subject.function as usize];
         let accepted = match kind {
             Kind::RequestEnded => {
-                let ended = engine.handle_idle(now, slot, &function.key, RequestTag(subject.request), subject.bad, out);
+                let key = &self.functions[subject.function as usize].key;
+                let ended = engine.handle_idle(now, slot, key, RequestTag(subject.request), subject.bad, out);
                 assert_eq!(ended, Idle::Ended, "the request had the instance");
                 Ok(())
             }
-            Kind::InstanceReady => engine.handle_instance_ready(now, slot, function.init, out),
+            Kind::InstanceReady => engine.handle_instance_ready(now, slot, self.starts.initialised(slot), out),
             Kind::InitFailed => engine.handle_init_failed(now, slot, out),
-            Kind::SlotCreated => engine.handle_slot_created(now, slot, function.create, out),
+            Kind::SlotCreated => engine.handle_slot_created(now, slot, self.starts.created(slot), out),
             Kind::CreateFailed => engine.handle_create_failed(now, slot, false, out),
         };
         accepted.expect("the engine asked for this start");
@@ -221,11 +231,11 @@ impl<'a> Run<'a> {
             }
             match command {
                 Command::CreateSlot { slot, function, .. } => {
-                    let (took, kind) = (self.functions[function.index()].create, self.platform.create());
+                    let (took, kind) = (self.starts.create(self.now, slot, function), self.platform.create());
                     self.start(took, kind, slot, function);
                 }
                 Command::Init { slot, function } => {
-                    let (took, kind) = (self.functions[function.index()].init, self.platform.init());
+                    let (took, kind) = (self.starts.init(self.now, slot, function), self.platform.init());
                     self.start(took, kind, slot, function);
                 }
                 Command::DestroySlot { slot, .. } => {
@@ -246,6 +256,9 @@ impl<'a> Run<'a> {
     /// Lets a request execute on the instance it got.
     fn serve(&mut self, &Waiting { row, request }: &Waiting, slot: SlotId, outcome: Outcome) {
         self.recorder.record(row, outcome, self.now.since(request.arrival));
+        if outcome == Outcome::ColdStart {
+            self.starts.book(slot, request.function as usize, request.arrival, self.now);
+        }
         let subject = Subject { request: row, function: request.function, bad: request.bad };
         self.schedule(request.duration, Kind::RequestEnded, slot, subject);
     }
@@ -275,6 +288,7 @@ impl<'a> Run<'a> {
             functions: self.engine.function_totals(end).into_iter().map(|function| function.totals).collect(),
             waits,
             requests,
+            stage_waits: self.starts.finish(),
             explanation,
             end_ns: end.0,
             events: self.events,

@@ -5,6 +5,7 @@ mod level_gap;
 mod memory;
 mod properties;
 mod scenarios;
+mod starts;
 
 use std::ops::ControlFlow;
 
@@ -50,6 +51,7 @@ fn options(policy: &str, tail: u64) -> Options {
         create_failure: 0.0,
         init_failure: 0.0,
         seed: 1,
+        starts: None,
         per_request: true,
         explain: None,
     }
