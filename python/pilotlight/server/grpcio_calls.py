@@ -44,7 +44,8 @@ _NEVER_S = 1e18
 _NO_FLAGS = 0
 _SEND_HEADERS = cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS)
 _SEND_OK = cygrpc.SendStatusFromServerOperation(None, cygrpc.StatusCode.ok, b"", _NO_FLAGS)
-# Both hold nothing that differs between calls, so all calls share them.
+_IGNORE_CLOSE = (cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),)
+# These hold nothing of their own that anybody reads, so all calls share them.
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -144,7 +145,8 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
         else:
             waiting = _Waiting(call, self._host, self._mailbox, self._sent)
             self._mailbox.post(waiting.begin, outcome)
-            call.start_server_batch(_receive_close(), partial(waiting.closed))
+            close = (cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),)
+            call.start_server_batch(close, partial(waiting.closed))
 
     def _idle(self, call: Any, _deadline_s: float, event: Any) -> None:  # noqa: ANN401
         request = event.batch_operations[0].message()
@@ -206,12 +208,12 @@ class _Waiting:
 
 def _reply(call: Any, reply: bytes, sent: Callable[[Any], None]) -> None:  # noqa: ANN401
     # In one batch with the reply, the close would hide whether the reply went out.
-    call.start_server_batch(_receive_close(), _ENDED)
+    call.start_server_batch(_IGNORE_CLOSE, _ENDED)
     call.start_server_batch(_success(reply), sent)
 
 
 def _refuse(call: Any, status: grpc.StatusCode, text: str) -> None:  # noqa: ANN401
-    call.start_server_batch((*_failure(status, text), *_receive_close()), _ENDED)
+    call.start_server_batch(_failure(status, text) + _IGNORE_CLOSE, _ENDED)
 
 
 def _success(reply: bytes) -> tuple[Any, ...]:
@@ -221,10 +223,6 @@ def _success(reply: bytes) -> tuple[Any, ...]:
 def _failure(status: grpc.StatusCode, text: str) -> tuple[Any, ...]:
     code = status.value[0]
     return (_SEND_HEADERS, cygrpc.SendStatusFromServerOperation(None, code, text.encode(), _NO_FLAGS))
-
-
-def _receive_close() -> tuple[Any, ...]:
-    return (cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),)
 
 
 def _nothing(_event: Any) -> None:  # noqa: ANN401
