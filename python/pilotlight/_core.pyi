@@ -21,6 +21,7 @@ __all__ = [
     "InstantPlatform",
     "InvalidRequest",
     "LoadError",
+    "NativeServer",
     "Outcome",
     "Overloaded",
     "PilotlightError",
@@ -211,6 +212,58 @@ class Scaler:
         """Slots the ledger knows: issued and not confirmed destroyed."""
     def snapshot(self, now_ns: int, per_function: bool = False) -> dict[str, Any]:
         """Copy the ledger: see docs/ledger.md for every key. `per_function` adds a list under "functions"."""
+
+@final
+class NativeServer:
+    """The Scaler service over HTTP/2, answered by threads that never take the GIL; it listens once made.
+
+    What its calls want of a platform waits in `take_commands`; `fileno` says when. Requests that wait on it get their
+    answers directly: the commands of `scaler`'s own methods hold no Wake for them.
+
+    Args:
+        scaler: the engine.
+        now_ns: what the clock of the scaler's callers reads now; it must be the system's monotonic clock.
+        address: ``host:port``; port 0 lets the system choose.
+        threads: that serve connections; at least 1.
+        keepalive_ns: silence before a client is pinged; 0: never.
+        max_connections: open at once; further ones are closed as they come.
+        max_calls: open at once on one connection, and over all connections calls that are read or answered in pieces.
+        descriptors: encoded FileDescriptorProtos, for reflection.
+        authorization: what Assign and Idle must carry under this name of their metadata; None: nothing.
+
+    Raises:
+        OSError: the address cannot be listened on.
+        RuntimeError: the system gives no thread.
+        ValueError: a descriptor is none.
+    """
+
+    def __new__(
+        cls,
+        scaler: Scaler,
+        *,
+        now_ns: int,
+        address: str,
+        threads: int,
+        keepalive_ns: int,
+        max_connections: int,
+        max_calls: int,
+        descriptors: list[bytes],
+        authorization: bytes | None = None,
+    ) -> NativeServer: ...
+    @property
+    def port(self) -> int:
+        """The port that was bound."""
+    @property
+    def connections(self) -> int:
+        """Connections open now."""
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when there are commands to take; only to be polled."""
+    def take_commands(self) -> list[Command]:
+        """Take the commands that calls have led to, in their order."""
+    def begin_shutdown(self) -> None:
+        """Turn health NOT_SERVING; calls are answered as before."""
+    def close(self, grace_ns: int) -> None:
+        """Accept nothing more, give open calls this long to end, then end them; blocks until all threads have ended."""
 
 @final
 class SimReport:

@@ -33,6 +33,7 @@ PATIENCE_S = 60.0
 FRONTS = {
     "grpcio": {"front": "grpcio", "grpcio_mode": "completion_queue"},
     "grpcio_aio": {"front": "grpcio", "grpcio_mode": "aio"},
+    "native": {"front": "native"},
 }
 """The settings of every front; whatever serves runs its tests over each of them."""
 

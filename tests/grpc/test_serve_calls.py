@@ -61,9 +61,9 @@ async def test_requests_of_a_connection_that_closes_are_forgotten(
     scaler = await start_scaler(sim_create_time="60s")
     gone = connect(scaler.app.address)
     calls = [gone.stub.Assign(_request()) for _ in range(10)]
-    await scaler.until(lambda: scaler.app.host.waiting == 10)
+    await scaler.until(lambda: scaler.ledger()["waiting"] == 10)
     await gone.channel.close()
-    await scaler.until(lambda: scaler.app.host.waiting == 0)
+    await scaler.until(lambda: scaler.ledger()["waiting"] == 0)
     assert scaler.ledger()["cancelled"] == 10
     assert all(call.cancelled() for call in calls)
 
@@ -132,7 +132,7 @@ async def test_calls_of_many_connections_do_not_mix_up_instances(
 async def test_a_burst_of_requests_waits_without_a_refusal(start_scaler: Starter) -> None:
     scaler = await start_scaler(sim_create_time="60s")
     calls = [scaler.client.stub.Assign(_request()) for _ in range(3000)]
-    await scaler.until(lambda: scaler.app.host.waiting == 3000)
+    await scaler.until(lambda: scaler.ledger()["waiting"] == 3000)
     drain = asyncio.ensure_future(scaler.app.drain())
     refused = await asyncio.gather(*calls, return_exceptions=True)
     assert {error.code() for error in refused if isinstance(error, grpc.aio.AioRpcError)} == {
@@ -159,7 +159,7 @@ async def test_who_watches_health_sees_the_drain_begin(start_scaler: Starter) ->
 async def test_closing_ends_the_calls_that_still_wait(start_scaler: Starter) -> None:
     scaler = await start_scaler(sim_create_time="60s")
     waiting = scaler.client.stub.Assign(_request())
-    await scaler.until(lambda: scaler.app.host.waiting == 1)
+    await scaler.until(lambda: scaler.ledger()["waiting"] == 1)
     await scaler.app.close()
     error = await scaler.client.refusal(waiting)
     assert error.code() in {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}

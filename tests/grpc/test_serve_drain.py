@@ -22,7 +22,7 @@ SERVICE = "serverless.simulator.Scaler"
 async def test_drain_answers_waiting_requests_and_refuses_new_ones(start_scaler: Starter) -> None:
     scaler = await start_scaler(sim_create_time="300ms")
     waiting = [asyncio.ensure_future(scaler.client.assign("f")) for _ in range(5)]
-    await scaler.until(lambda: scaler.app.host.waiting == 5)
+    await scaler.until(lambda: scaler.ledger()["waiting"] == 5)
     drain = asyncio.ensure_future(scaler.app.drain())
     for call in waiting:
         assert (await scaler.client.refusal(call)).code() == grpc.StatusCode.UNAVAILABLE

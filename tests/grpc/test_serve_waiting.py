@@ -6,18 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING, NoReturn
 
 import grpc
+import pytest
 
 from pilotlight import _core
 from pilotlight.wire import simulator_pb2 as pb
 
 if TYPE_CHECKING:
-    import pytest
     from conftest import Scaler, Starter
 
 
 async def settled(scaler: Scaler) -> None:
     """Wait until nobody waits and no platform call is under way, then check that no instance is lost as busy."""
-    await scaler.until(lambda: scaler.app.host.waiting == 0 and scaler.app.host.calls == 0)
+    await scaler.until(lambda: scaler.ledger()["waiting"] == 0 and scaler.app.host.calls == 0)
     assert scaler.ledger()["waiting"] == 0
     assert scaler.ledger()["slots"]["busy"] == 0
 
@@ -27,7 +27,7 @@ async def test_a_freed_instance_serves_a_request_that_waits_for_a_start(start_sc
     first = await scaler.client.assign("f")
     scaler.platform._create_time = 60.0
     waiting = asyncio.ensure_future(scaler.client.assign("f"))
-    await scaler.until(lambda: scaler.app.host.waiting == 1)
+    await scaler.until(lambda: scaler.ledger()["waiting"] == 1)
     await scaler.client.idle(first)
     assert (await waiting).instance_id == first.instance_id
     assert scaler.ledger()["handoffs"] == 1
@@ -36,10 +36,10 @@ async def test_a_freed_instance_serves_a_request_that_waits_for_a_start(start_sc
 async def test_a_cancelled_request_is_forgotten(start_scaler: Starter) -> None:
     scaler = await start_scaler(sim_create_time="60s")
     calls = [scaler.client.stub.Assign(_request()) for _ in range(20)]
-    await scaler.until(lambda: scaler.app.host.waiting == 20)
+    await scaler.until(lambda: scaler.ledger()["waiting"] == 20)
     for call in calls:
         call.cancel()
-    await scaler.until(lambda: scaler.app.host.waiting == 0)
+    await scaler.until(lambda: scaler.ledger()["waiting"] == 0)
     assert scaler.ledger()["waiting"] == 0
     assert scaler.ledger()["cancelled"] == 20
 
@@ -54,7 +54,7 @@ async def test_requests_cancelled_while_instances_get_ready_leave_no_instance_bu
         for done in await asyncio.gather(*calls, return_exceptions=True):
             if isinstance(done, pb.AssignReply):
                 await scaler.client.idle(done.assigment)
-        await scaler.until(lambda: scaler.app.host.waiting == 0)
+        await scaler.until(lambda: scaler.ledger()["waiting"] == 0)
     assert scaler.ledger()["waiting"] == 0
 
 
@@ -62,7 +62,7 @@ async def test_a_clients_deadline_ends_its_wait(start_scaler: Starter) -> None:
     scaler = await start_scaler(sim_create_time="60s")
     error = await scaler.client.refusal(scaler.client.stub.Assign(_request(), timeout=0.05))
     assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    await scaler.until(lambda: scaler.app.host.waiting == 0)
+    await scaler.until(lambda: scaler.ledger()["waiting"] == 0)
     assert scaler.ledger()["waiting"] == 0
 
 
@@ -76,12 +76,12 @@ async def test_a_request_without_a_deadline_gets_the_scalers(start_scaler: Start
 async def test_a_full_queue_refuses_the_next_request(start_scaler: Starter) -> None:
     scaler = await start_scaler(sim_create_time="60s", max_waiting="3")
     calls = [scaler.client.stub.Assign(_request()) for _ in range(3)]
-    await scaler.until(lambda: scaler.app.host.waiting == 3)
+    await scaler.until(lambda: scaler.ledger()["waiting"] == 3)
     error = await scaler.client.refusal(scaler.client.stub.Assign(_request()))
     assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     for call in calls:
         call.cancel()
-    await scaler.until(lambda: scaler.app.host.waiting == 0)
+    await scaler.until(lambda: scaler.ledger()["waiting"] == 0)
 
 
 async def test_a_request_whose_starts_all_fail_gets_the_reason(start_scaler: Starter) -> None:
@@ -115,6 +115,9 @@ async def test_requests_survive_starts_that_fail_now_and_then(start_scaler: Star
 async def test_a_panic_of_the_engine_is_answered_and_the_ticks_go_on(
     start_scaler: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if start_scaler.front["front"] == "native":
+        pytest.skip("calls of the native front do not pass through Python, where this engine could fail")
+
     class Panic(BaseException):
         pass
 

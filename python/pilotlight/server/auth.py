@@ -25,7 +25,8 @@ class BearerToken:
     """
 
     def __init__(self, token: str) -> None:
-        self._expected = f"Bearer {token}".encode()
+        self.expected = f"Bearer {token}".encode()
+        """The value that the metadata must have."""
 
     @classmethod
     def from_file(cls, path: str) -> Self:
@@ -47,5 +48,5 @@ class BearerToken:
         for key, value in metadata:
             if key == "authorization":
                 sent = value if isinstance(value, bytes) else value.encode()
-                return hmac.compare_digest(sent, self._expected)
+                return hmac.compare_digest(sent, self.expected)
         return False

@@ -14,6 +14,7 @@ import structlog
 from pilotlight.errors import ConfigError
 from pilotlight.server import grpcio_guard
 from pilotlight.server.grpcio_aio import AioFront
+from pilotlight.server.native import NativeFront
 
 if TYPE_CHECKING:
     from pilotlight._core import Scaler
@@ -46,11 +47,23 @@ def make_front(config: ServeConfig, scaler: Scaler, host: Host) -> Front:
     Raises:
         ConfigError: settings that do not go together, or that this grpcio cannot do.
     """
+    if config.front == "native":
+        _check_native(config)
+        return NativeFront(config, scaler, host)
     if not _drives_queue(config):
         return AioFront(config, scaler, host)
     from pilotlight.server.grpcio_queue import QueueFront  # noqa: PLC0415 - only where the guard found what it imports
 
     return QueueFront(config, scaler, host)
+
+
+def _check_native(config: ServeConfig) -> None:
+    for name in ("tls_certificate", "tls_key", "tls_client_ca", "grpcio_interceptors"):
+        if getattr(config, name):
+            raise ConfigError(
+                f"{name} = {getattr(config, name)!r}: the native front has no such thing; leave it empty, or set "
+                "front = grpcio"
+            )
 
 
 def _drives_queue(config: ServeConfig) -> bool:

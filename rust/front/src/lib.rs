@@ -1,13 +1,15 @@
 //! The engine behind its wire format: bytes in, bytes out, and what is left for a host to do.
 //!
 //! [`Service`] is what every front shares: the Python extension calls it from Python's threads, the HTTP/2 server of this crate from its
-//! own. It reads no clock and does no I/O. Whoever waits for an instance is answered where it waits: see [`Caller`].
+//! own. It reads no clock and does no I/O. Whoever waits for an instance is answered where it waits: see [`Caller`]. [`server`] is a host's
+//! other half: it owns sockets and clients, and leaves the platform to its owner.
 
 #![forbid(unsafe_code)]
 
 mod instance_id;
 mod memory;
 mod refusal;
+pub mod server;
 mod service;
 mod settle;
 mod waiting;

@@ -8,6 +8,7 @@ mod convert;
 mod errors;
 mod ledger;
 mod load;
+mod native;
 mod policies;
 mod report;
 mod scaler;
@@ -25,6 +26,8 @@ mod _core {
     use super::errors::{Draining, InstanceNotFound, InvalidRequest, LoadError, Overloaded, PilotlightError, SlotNotFound};
     #[pymodule_export]
     use super::load::{InstantPlatform, load_grpc};
+    #[pymodule_export]
+    use super::native::NativeServer;
     #[pymodule_export]
     use super::policies::policies;
     #[pymodule_export]

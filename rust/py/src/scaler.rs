@@ -25,7 +25,7 @@ use crate::ledger;
 /// One engine behind the wire format. Thread-safe; every method may be called from any thread.
 #[pyclass(frozen, module = "pilotlight._core")]
 pub(crate) struct Scaler {
-    service: Arc<Service>,
+    pub(crate) service: Arc<Service>,
 }
 
 #[pymethods]

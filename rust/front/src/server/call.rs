@@ -1,0 +1,141 @@
+//! A call of the Scaler service: answered on the spot when its message is there and an instance is free, in a task of its own otherwise.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use pilotlight_core::{Nanos, WaiterId};
+use tokio::sync::oneshot;
+
+use super::message::{self, Incoming, Unread};
+use super::request::Rpc;
+use super::response::{begin, fail, finish, has_room};
+use super::shared::Shared;
+use super::slow;
+use super::status::{Code, Failure};
+use crate::service::Assigned;
+use crate::settle::HostCommand;
+use crate::waiting::{Answer, Caller};
+use crate::wire::AssignReply;
+
+/// A call whose headers were read.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) rpc: Rpc,
+    pub(super) deadline: Option<Nanos>,
+    pub(super) respond: SendResponse<Bytes>,
+}
+
+/// What the engine says to a call.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// The encoded reply to an Idle.
+    Idle(Bytes),
+    /// The instance for an Assign.
+    Assigned(AssignReply),
+    /// The request waits.
+    Waiting(WaiterId, oneshot::Receiver<Answer>),
+    Failed(Failure),
+}
+
+/// Begins to serve a call. Never blocks.
+pub(super) fn serve(shared: &Arc<Shared>, mut call: Call, mut body: RecvStream, cx: &mut Context<'_>) {
+    let mut incoming = Incoming::default();
+    match incoming.poll(&mut body, cx) {
+        Poll::Ready(Ok(request)) => match decide(shared, &call, &request) {
+            Decision::Waiting(waiter, answer) => slow::wait(shared, call, waiter, answer),
+            decision => reply(shared, call, decision),
+        },
+        Poll::Ready(Err(Unread::Failed(failure))) => fail(&mut call.respond, &failure),
+        Poll::Ready(Err(Unread::Gone)) => {}
+        Poll::Pending => slow::read(shared, call, body, incoming),
+    }
+}
+
+/// Asks the engine. What it wants of the host is handed over.
+pub(super) fn decide(shared: &Shared, call: &Call, request: &[u8]) -> Decision {
+    let now = shared.clock.now();
+    // An instance given to a client that has gone would stay busy.
+    if call.rpc == Rpc::Assign && call.deadline.is_some_and(|deadline| deadline <= now) {
+        return Decision::Failed(Failure::new(Code::DeadlineExceeded, "the deadline passed before the request was read"));
+    }
+    // The engine's state is whole at every step of a call, so a panic in one does not end the others.
+    let asked = catch_unwind(AssertUnwindSafe(|| match call.rpc {
+        Rpc::Assign => assign(shared, now, request, call.deadline),
+        Rpc::Idle => idle(shared, now, request),
+    }));
+    match asked {
+        Ok((decision, left)) => {
+            shared.hand_over.push(left);
+            decision
+        }
+        Err(_) => Decision::Failed(Failure::new(Code::Unknown, format!("the engine failed on an {:?}", call.rpc))),
+    }
+}
+
+fn assign(shared: &Shared, now: Nanos, request: &[u8], deadline: Option<Nanos>) -> (Decision, Vec<HostCommand>) {
+    let mut answer = None;
+    let assigned = shared.service.assign(now, request, deadline, || {
+        let (sender, receiver) = oneshot::channel();
+        answer = Some(receiver);
+        Caller::Front(sender)
+    });
+    match (assigned, answer) {
+        (Ok((Assigned::Reply(reply), left)), _) => (Decision::Assigned(reply), left),
+        (Ok((Assigned::Waiting(waiter), left)), Some(answer)) => (Decision::Waiting(waiter, answer), left),
+        (Ok((Assigned::Waiting(_), _)), None) => unreachable!("a request that waits has a caller"),
+        (Err(refusal), _) => (Decision::Failed(refusal.into()), Vec::new()),
+    }
+}
+
+fn idle(shared: &Shared, now: Nanos, request: &[u8]) -> (Decision, Vec<HostCommand>) {
+    match shared.service.idle(now, request) {
+        Ok((reply, left)) => (Decision::Idle(message::encode(&reply)), left),
+        Err(refusal) => (Decision::Failed(refusal.into()), Vec::new()),
+    }
+}
+
+/// Sends what was decided; an instance that cannot be delivered returns to the engine.
+pub(super) fn reply(shared: &Arc<Shared>, mut call: Call, decision: Decision) {
+    let (bytes, instance) = match decision {
+        Decision::Idle(bytes) => (bytes, None),
+        Decision::Assigned(reply) => (message::encode(&reply), Some(Delivery::new(shared, reply))),
+        Decision::Failed(failure) => return fail(&mut call.respond, &failure),
+        Decision::Waiting(..) => unreachable!("a request that waits has nothing to send yet"),
+    };
+    let Ok(mut stream) = begin(&mut call.respond, &bytes) else { return };
+    if !has_room(&stream, &bytes) {
+        slow::deliver(shared, stream, bytes, instance);
+    } else if finish(&mut stream, bytes).is_ok() {
+        instance.map(Delivery::done);
+    }
+}
+
+/// An instance on its way to a client: dropped before it is done, it returns to the engine.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    shared: Arc<Shared>,
+    reply: Option<AssignReply>,
+}
+
+impl Delivery {
+    fn new(shared: &Arc<Shared>, reply: AssignReply) -> Self {
+        Self { shared: Arc::clone(shared), reply: Some(reply) }
+    }
+
+    /// The connection has it.
+    pub(super) fn done(mut self) {
+        self.reply = None;
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(reply) = &self.reply {
+            self.shared.take_back(reply);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What all connections share: the service, the clock, the way to the host, and the limits on what clients can pile up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::ServerConfig;
+use super::clock::Clock;
+use super::hand_over::HandOver;
+use super::other::Others;
+use crate::service::Service;
+use crate::wire::AssignReply;
+
+/// Bytes of messages that came in part, over all connections.
+const MOST_PARTIAL_BYTES: usize = 64 << 20;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) service: Arc<Service>,
+    pub(super) clock: Clock,
+    pub(super) hand_over: Arc<HandOver>,
+    pub(super) others: Others,
+    /// What Assign and Idle must carry as `authorization`, if anything.
+    pub(super) authorization: Option<Vec<u8>>,
+    /// Connections that are open.
+    pub(super) connections: Gauge,
+    /// Calls in progress that the engine does not count as waiting.
+    calls: Gauge,
+    partial_bytes: Gauge,
+}
+
+impl Shared {
+    pub(super) fn new(service: Arc<Service>, clock: Clock, hand_over: Arc<HandOver>, others: Others, config: &ServerConfig) -> Self {
+        Self {
+            service,
+            clock,
+            hand_over,
+            others,
+            authorization: config.authorization.clone(),
+            connections: Gauge::new(config.max_connections),
+            calls: Gauge::new(config.max_calls as usize),
+            partial_bytes: Gauge::new(MOST_PARTIAL_BYTES),
+        }
+    }
+
+    /// Returns the instance of a reply that was not delivered.
+    pub(super) fn take_back(&self, reply: &AssignReply) {
+        self.hand_over.push(self.service.abandon(self.clock.now(), reply));
+    }
+
+    /// Counts a call that is not answered on the spot; `None`: there are too many.
+    pub(super) fn open_call(&self) -> Option<Share> {
+        let mut share = self.calls.share();
+        share.grow_to(1).then_some(share)
+    }
+
+    /// Counts the bytes of a message that comes in parts.
+    pub(super) fn partial_message(&self) -> Share {
+        self.partial_bytes.share()
+    }
+}
+
+/// A limited quantity.
+#[derive(Clone, Debug)]
+pub(super) struct Gauge {
+    taken: Arc<AtomicUsize>,
+    limit: usize,
+}
+
+/// A share of a [`Gauge`]; dropping it returns it.
+#[derive(Debug)]
+pub(super) struct Share {
+    of: Gauge,
+    taken: usize,
+}
+
+impl Gauge {
+    fn new(limit: usize) -> Self {
+        Self { taken: Arc::default(), limit }
+    }
+
+    /// Starts a share of nothing.
+    pub(super) fn share(&self) -> Share {
+        Share { of: self.clone(), taken: 0 }
+    }
+
+    /// What all shares are together.
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
+
+impl Share {
+    /// Grows to an amount; `false`: the limit does not allow it, and nothing has changed.
+    pub(super) fn grow_to(&mut self, amount: usize) -> bool {
+        let more = amount.saturating_sub(self.taken);
+        if more == 0 {
+            return true;
+        }
+        if self.of.taken.fetch_add(more, Ordering::Relaxed) + more > self.of.limit {
+            self.of.taken.fetch_sub(more, Ordering::Relaxed);
+            return false;
+        }
+        self.taken += more;
+        true
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.of.taken.fetch_sub(self.taken, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Gauge;
+
+    #[test]
+    fn shares_never_exceed_the_limit_and_return() {
+        let gauge = Gauge::new(10);
+        let (mut first, mut second) = (gauge.share(), gauge.share());
+        assert!(first.grow_to(6) && first.grow_to(4) && second.grow_to(4));
+        assert!(!second.grow_to(5));
+        assert_eq!(gauge.taken(), 10);
+        drop(first);
+        assert!(second.grow_to(10));
+        drop(second);
+        assert_eq!(gauge.taken(), 0);
+    }
+}

@@ -1,0 +1,113 @@
+//! The calls that cannot be answered on the spot, each in a task: its message comes in pieces, it waits for an instance, or its client's
+//! window is closed. A task ends when its stream does, however that happens; nothing it held stays behind.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::{RecvStream, SendStream};
+use pilotlight_core::WaiterId;
+use tokio::sync::oneshot::{self, error::TryRecvError};
+
+use super::call::{Call, Decision, Delivery, decide, reply};
+use super::message::{Incoming, Unread};
+use super::response::{fail, send_all, succeed};
+use super::shared::Shared;
+use super::status::{Code, Failure};
+use crate::refusal::Unserved;
+use crate::waiting::Answer;
+
+/// Reads the rest of a call's message, then serves it.
+pub(super) fn read(shared: &Arc<Shared>, mut call: Call, mut body: RecvStream, mut incoming: Incoming) {
+    let Some(open) = shared.open_call() else { return fail(&mut call.respond, &too_many()) };
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        let mut room = shared.partial_message();
+        let read = poll_fn(|cx| {
+            let read = incoming.poll(&mut body, cx);
+            if room.grow_to(incoming.held()) { read } else { Poll::Ready(Err(Unread::Failed(too_many()))) }
+        });
+        let request = match read.await {
+            Ok(request) => request,
+            Err(Unread::Failed(failure)) => return fail(&mut call.respond, &failure),
+            Err(Unread::Gone) => return,
+        };
+        drop((open, room));
+        match decide(&shared, &call, &request) {
+            Decision::Waiting(waiter, answer) => wait(&shared, call, waiter, answer),
+            decision => reply(&shared, call, decision),
+        }
+    });
+}
+
+/// Waits for a request's instance.
+pub(super) fn wait(shared: &Arc<Shared>, mut call: Call, waiter: WaiterId, answer: oneshot::Receiver<Answer>) {
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        let mut wait = Wait { shared: &shared, waiter, answer: Some(answer) };
+        let answer = poll_fn(|cx| match wait.poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            // Ready, whatever it says: the stream has gone.
+            Poll::Pending => call.respond.poll_reset(cx).map(|_| None),
+        });
+        let decision = match answer.await {
+            None => return,
+            Some(Ok(reply)) if call.deadline.is_some_and(|deadline| deadline <= shared.clock.now()) => {
+                shared.take_back(&reply);
+                Decision::Failed(Failure::new(Code::DeadlineExceeded, "the deadline passed while the request waited"))
+            }
+            Some(Ok(reply)) => Decision::Assigned(reply),
+            Some(Err(unserved)) => Decision::Failed(unserved.into()),
+        };
+        reply(&shared, call, decision);
+    });
+}
+
+/// Sends a reply that the client's window has no room for yet.
+pub(super) fn deliver(shared: &Arc<Shared>, mut stream: SendStream<Bytes>, bytes: Bytes, instance: Option<Delivery>) {
+    let Some(open) = shared.open_call() else { return };
+    tokio::spawn(async move {
+        let _open = open;
+        if send_all(&mut stream, bytes).await.is_ok() && succeed(&mut stream).is_ok() {
+            instance.map(Delivery::done);
+        }
+    });
+}
+
+fn too_many() -> Failure {
+    Failure::new(Code::ResourceExhausted, "too many calls are open: retry later")
+}
+
+/// A place in the engine's queue: dropped before its answer came, it is given up.
+struct Wait<'a> {
+    shared: &'a Shared,
+    waiter: WaiterId,
+    answer: Option<oneshot::Receiver<Answer>>,
+}
+
+impl Wait<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
+        let Some(receiver) = &mut self.answer else { return Poll::Pending };
+        Pin::new(receiver).poll(cx).map(|answer| {
+            self.answer = None;
+            answer.unwrap_or_else(|_| unreachable!("a waiting request is answered, or cancelled by this one"))
+        })
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let Some(answer) = &mut self.answer else { return };
+        if self.shared.service.cancel(self.shared.clock.now(), self.waiter) {
+            return;
+        }
+        // The answer is here, or finds the channel closed and goes back by itself.
+        answer.close();
+        match answer.try_recv() {
+            Ok(Ok(reply)) => self.shared.take_back(&reply),
+            Ok(Err(Unserved { .. })) | Err(TryRecvError::Empty | TryRecvError::Closed) => {}
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The server on real sockets: what HTTP/2 and gRPC let clients do, and what they must not be able to.
+
+mod calls;
+mod connections;
+mod splits;
+mod support;
+mod waiting;
