@@ -8,6 +8,11 @@ LOOM := RUSTFLAGS="--cfg pilotlight_loom" CARGO_TARGET_DIR=target/loom LOOM_MAX_
 # As many policies as a picture on a page has room for.
 PICTURED := $(addprefix --family ,fixed break_even level_gap hybrid_histogram icebreaker knative)
 
+# Of `make bench`: rounds of every measurement, length of the soak (2m are some 10 million calls), name of the results.
+ROUNDS ?= 3
+SOAK ?= 2m
+NAME ?= $(shell date -u +%F)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-rust test-loom test-python lint format bench proto docs clean
 
@@ -50,8 +55,9 @@ format: setup ## Format Rust and Python.
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix --quiet
 
-bench: setup ## Run the benchmarks and write benches/results/latest.json and .md.
-	$(BIN)/python benches/run.py
+bench: setup ## Measure everything that is claimed, side by side, and render benches/results/README.md (several minutes).
+	$(BIN)/pilotlight bench all --rounds $(ROUNDS) --soak $(SOAK) --json benches/results/$(NAME)-bench.json
+	$(BIN)/python -m pilotlight.bench.page benches/results
 
 proto: setup ## Regenerate the protobuf code in python/pilotlight/wire.
 	proto/generate.sh

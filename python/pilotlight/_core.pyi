@@ -31,6 +31,7 @@ __all__ = [
     "Wake",
     "__version__",
     "clairvoyant",
+    "load_engine",
     "load_grpc",
     "policies",
     "simulate",
@@ -438,4 +439,32 @@ def load_grpc(
 
     Raises:
         LoadError: a setting is out of range, the target is no scaler or goes away.
+    """
+
+def load_engine(
+    *,
+    policy: str,
+    duration_ns: int,
+    threads: int = 1,
+    functions: int = 1,
+    shared: bool = False,
+    skew: float = 0.0,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Run warm pairs (an Assign that finds a free instance, and its Idle) on an engine of its own, without the GIL.
+
+    Args:
+        policy: as for `Scaler`.
+        duration_ns: how long.
+        threads: threads that call at once.
+        functions: functions a thread.
+        shared: all threads call the same functions.
+        skew: exponent of Zipf's law over the functions.
+        seed: of the picks.
+
+    Returns:
+        `pairs` of all threads, how many of them `waited` for a start, and `warm_pair_ns`, a thread's time a pair.
+
+    Raises:
+        ConfigError: the policy does not parse.
     """

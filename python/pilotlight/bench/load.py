@@ -117,6 +117,7 @@ def _figures(report: dict[str, Any]) -> Row:
     beside, storm = report["beside_storm"], report["storm"]
     if storm["all"]["count"] or storm["failures"]:
         row["beside_storm_p50_us"], row["beside_storm_p99_us"] = beside["all"]["p50_us"], beside["all"]["p99_us"]
+        row["storm_ratio"] = row["beside_storm_p99_us"] / row["p99_us"]
         row["beside_storm_failures"] = beside["failures"]
         row["storm_calls"], row["storm_failures"] = storm["all"]["count"], storm["failures"]
         row["storm_assign_p50_us"], row["storm_assign_p99_us"] = (storm["assign"][q] for q in ("p50_us", "p99_us"))

@@ -95,9 +95,15 @@ TARGET_OPTIONS = (
         metavar="HOST:PORT",
         help="Where the built-in platform listens.  [default: a free port; with --target none]",
     ),
-    seconds_option("--create", "0s", "How long the built-in platform's CreateSlot takes."),
-    seconds_option("--init", "0s", "How long its Init takes."),
 )
+
+
+def start_options(create: str, init: str) -> tuple[Callable[[Any], Any], ...]:
+    """Make the options of how long the built-in platform takes."""
+    return (
+        seconds_option("--create", create, "How long the built-in platform's CreateSlot takes."),
+        seconds_option("--init", init, "How long its Init takes."),
+    )
 
 
 def options(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[_F], _F]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pilotlight.config import split_address
+from pilotlight.config import ServeConfig, choices, split_address
 from pilotlight.errors import LoadError
 
 if TYPE_CHECKING:
@@ -65,15 +65,26 @@ def _constant(mode: str) -> Callable[[Serving], list[str]]:
     return command
 
 
+_FRONTS = ("native", "grpcio")
 SERVERS: dict[str, Callable[[Serving], list[str]]] = {
-    "native": _pilotlight("native"),
-    "grpcio": _pilotlight("grpcio"),
+    **{front: _pilotlight(front) for front in _FRONTS},
     "go": _go,
     "constant": _constant("queue"),
     "constant-aio": _constant("aio"),
     "constant-sync": _constant("sync"),
 }
 """Name to command line."""
+
+
+def missing(name: str) -> str | None:
+    """Say why a server cannot be started here; None: it can."""
+    if name in choices(ServeConfig.model_fields["front"]):
+        return None
+    try:
+        SERVERS[name](Serving("", "", ""))
+    except LoadError as error:
+        return str(error)
+    return f"this build has no front {name}" if name in _FRONTS else None
 
 
 def build_go() -> Path:

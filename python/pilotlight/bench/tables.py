@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from pilotlight.bench.claims import Verdict
     from pilotlight.bench.load import Row
 
 LOAD_COLUMNS = (
@@ -23,6 +24,22 @@ LOAD_COLUMNS = (
     ("cpu_us_per_call", "CPU µs\na call", ",.1f"),
     ("client_cpu_us_per_call", "client's", ",.1f"),
     ("rss_mb", "RSS MB", ",.0f"),
+)
+STORM_COLUMNS = (
+    ("p99_us", "quiet\np99 µs", ",.0f"),
+    ("beside_storm_p99_us", "beside\np99 µs", ",.0f"),
+    ("storm_ratio", "ratio", ".2f"),
+    ("storm_calls", "storm's\ncalls", ",.0f"),
+    ("storm_assign_p50_us", "its Assign\np50 µs", ",.0f"),
+    ("storm_assign_p99_us", "p99 µs", ",.0f"),
+)
+CORE_COLUMNS = (("warm_pair_ns", "ns a pair", ",.0f"), ("pairs_per_s", "pairs/s", ",.0f"), ("waited", "waited", ",.0f"))
+SIM_COLUMNS = (("requests", "requests", ",.0f"), ("run_s", "s", ".3f"), ("invocations_per_s", "invocations/s", ",.0f"))
+SOAK_COLUMNS = (
+    ("calls", "calls", ",.0f"),
+    ("rps", "calls/s", ",.0f"),
+    ("rss_mb", "RSS MB", ",.1f"),
+    ("rss_growth_mb", "growth MB", ",.2f"),
 )
 RATIO_COLUMNS = tuple((name, head, ".2f") for name, head, _ in LOAD_COLUMNS)
 
@@ -44,15 +61,42 @@ def print_loads(console: Console, rows: Sequence[Row], ratios: Sequence[Row]) ->
             console.print(f"{row['scenario']}, {row['target']}: {row['starts']:,.0f} starts on the platform")
 
 
-def _table(rows: Sequence[Row], columns: Sequence[tuple[str, str, str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("load")
-    table.add_column("scaler")
+def print_storm(console: Console, rows: Sequence[Row]) -> None:
+    """Print what warm calls met before and beside a storm."""
+    console.print(_table(rows, STORM_COLUMNS))
+    for row in rows:
+        for name in ("failures", "beside_storm_failures", "storm_failures"):
+            if row[name]:
+                console.print(f"{row['target']}: {name.replace('_', ' ')} {_counts(row[name])}")
+
+
+def print_rows(console: Console, rows: Sequence[Row], columns: Sequence[tuple[str, str, str]], *heads: str) -> None:
+    """Print rows under the names of their first columns and figures."""
+    console.print(_table(rows, columns, heads))
+
+
+def print_verdicts(console: Console, found: Sequence[Verdict]) -> None:
+    """Print the goals and whether they are reached."""
+    table = _empty("goal", "limit", "measured", "holds")
+    for verdict in found:
+        holds = "not measured" if verdict.holds is None else "yes" if verdict.holds else "no"
+        table.add_row(verdict.claim, verdict.limit, cell(verdict.value, ",.2f"), holds)
+    console.print(table)
+
+
+def _table(
+    rows: Sequence[Row], columns: Sequence[tuple[str, str, str]], heads: Sequence[str] = ("scenario", "target")
+) -> Table:
+    table = _empty(*heads)
     for _, head, _ in columns:
         table.add_column(head, justify="right")
     for row in rows:
-        table.add_row(row["scenario"], row["target"], *(cell(row.get(name), form) for name, _, form in columns))
+        table.add_row(*(str(row[head]) for head in heads), *(cell(row.get(name), form) for name, _, form in columns))
     return table
+
+
+def _empty(*heads: str) -> Table:
+    return Table(*heads, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
 
 
 def _counts(failures: dict[str, int]) -> str:

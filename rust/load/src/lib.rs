@@ -1,4 +1,4 @@
-//! gRPC load for the Scaler protocol, and the instant platform that a scaler under load needs behind it.
+//! Load: on a scaler over gRPC, with the instant platform it needs behind it, and on the engine in this process.
 //!
 //! The client is `h2` on single-threaded runtimes, a few microseconds a call, so that figures are the server's and not the client's. An open
 //! loop follows its schedule whatever the server does, and latency counts from the scheduled moment: a server that stalls cannot hide the
@@ -8,6 +8,7 @@
 
 mod client;
 mod config;
+mod engine;
 mod error;
 mod mix;
 mod pace;
@@ -22,6 +23,7 @@ mod wire;
 mod worker;
 
 pub use config::{LoadConfig, Loop, Mix, Spacing, Storm};
+pub use engine::{EngineLoad, EngineReport, warm_pairs};
 pub use error::LoadError;
 pub use platform::{Platform, PlatformCounts};
 pub use record::{Latencies, Recording, Window};

@@ -60,7 +60,9 @@ impl Zipf {
                 sum
             })
             .collect();
-        cumulated.iter_mut().for_each(|share| *share /= sum);
+        for share in &mut cumulated {
+            *share /= sum;
+        }
         Self { cumulated, count }
     }
 

@@ -1,7 +1,7 @@
 //! A whole run: warm instances, threads, the measured time, the report.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +19,9 @@ use crate::worker::Worker;
 const LEAD: Duration = Duration::from_millis(20);
 /// Between two looks at clock and threads.
 const POLL: Duration = Duration::from_millis(10);
+
+/// Runs of this process: their fresh functions must not be each other's.
+static RUNS: AtomicU64 = AtomicU64::new(0);
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,18 +65,25 @@ struct Edge {
 /// # Errors
 ///
 /// A setting is out of range, the target is no Scaler or goes away, or `progress` said so.
+///
+/// # Panics
+///
+/// A client thread panicked.
 pub fn run(config: &LoadConfig, progress: &mut dyn FnMut(Progress) -> bool) -> Result<LoadReport, LoadError> {
     config.validate()?;
-    let usage = config.pid.map(|pid| Usage::of(pid).map_err(|source| LoadError::Usage { pid, source })).transpose()?;
-    debug_assert_eq!(usage.is_some(), config.pid.is_some());
+    if let Some(pid) = config.pid {
+        Usage::of(pid).map_err(|source| LoadError::Usage { pid, source })?;
+    }
     let functions: Arc<[_]> = functions(config.mix.functions).into();
     prewarm(config, &functions, &mut |ready| if progress(Progress::Prewarm(ready)) { Ok(()) } else { Err(LoadError::Interrupted) })?;
 
     let control = Arc::new(Control::default());
     let (ready, readiness) = channel();
     let mut threads = Vec::new();
+    let mark = format!("{:x}-{:x}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
     for index in 0..config.threads {
-        let worker = Worker { index, config: config.clone(), functions: Arc::clone(&functions), control: Arc::clone(&control) };
+        let (functions, control) = (Arc::clone(&functions), Arc::clone(&control));
+        let worker = Worker { index, config: config.clone(), functions, control, mark: mark.clone() };
         let ready = ready.clone();
         let (times, go) = channel();
         let name = format!("load-{index}");

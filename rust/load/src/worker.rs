@@ -33,6 +33,8 @@ pub(crate) struct Worker {
     pub(crate) config: LoadConfig,
     pub(crate) functions: Arc<[Function]>,
     pub(crate) control: Arc<Control>,
+    /// Makes the keys of fresh functions unlike any other run's.
+    pub(crate) mark: String,
 }
 
 /// Where requests come from on one thread.
@@ -41,7 +43,6 @@ struct Source {
     functions: Arc<[Function]>,
     zipf: Zipf,
     cold_share: f64,
-    /// Makes the keys of fresh functions unlike any other run's.
     mark: String,
     issued: u64,
     random: ChaCha8Rng,
@@ -126,7 +127,7 @@ impl Worker {
             functions: Arc::clone(&self.functions),
             zipf: Zipf::new(self.functions.len(), self.config.mix.skew),
             cold_share: self.config.mix.cold_share,
-            mark: format!("{:x}-{}", std::process::id(), self.index),
+            mark: format!("{}-{}", self.mark, self.index),
             issued: 0,
             random: ChaCha8Rng::seed_from_u64(random.random()),
         };
@@ -198,7 +199,7 @@ impl Worker {
             let share = number as f64 / storm.requests as f64;
             let due = times.storm + storm.duration.mul_f64(share);
             pacer.until(due).await?;
-            let function = Function::new(format!("pilotlight-bench-storm-{:x}-{:06}", std::process::id(), number % storm.functions));
+            let function = Function::new(format!("pilotlight-bench-storm-{}-{:06}", self.mark, number % storm.functions));
             spawn_local(request(Rc::clone(shared), channel.clone(), function, Origin::Storm, due));
         }
         Ok(())

@@ -25,7 +25,7 @@ mod _core {
     #[pymodule_export]
     use super::errors::{Draining, InstanceNotFound, InvalidRequest, LoadError, Overloaded, PilotlightError, SlotNotFound};
     #[pymodule_export]
-    use super::load::{InstantPlatform, load_grpc};
+    use super::load::{InstantPlatform, load_engine, load_grpc};
     #[pymodule_export]
     use super::native::NativeServer;
     #[pymodule_export]

@@ -1,14 +1,16 @@
 //! Load on a scaler over gRPC, and the instant platform behind it, for `pilotlight bench`.
 
+use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use pilotlight_load::{Latencies, LoadConfig, LoadReport, Loop, Mix, Platform, Progress, Spacing, Storm, Usage, Window};
+use pilotlight_core::policy::PolicySpec;
+use pilotlight_load::{EngineLoad, Latencies, LoadConfig, LoadReport, Loop, Mix, Platform, Progress, Spacing, Storm, Usage, Window};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::errors::LoadError;
+use crate::errors::{LoadError, policy_error};
 
 /// Between two calls of the progress callback.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
@@ -132,6 +134,31 @@ fn usages<'py>(py: Python<'py>, [begin, end]: [Usage; 2]) -> PyResult<Bound<'py,
     dict.set_item("cpu_s", end.cpu.saturating_sub(begin.cpu).as_secs_f64())?;
     dict.set_item("rss_mb_before", mb(begin.rss_kib))?;
     dict.set_item("rss_mb", mb(end.rss_kib))?;
+    Ok(dict)
+}
+
+/// Runs warm pairs on the engine, without the GIL.
+#[pyfunction]
+#[pyo3(signature = (*, policy, duration_ns, threads = NonZeroUsize::MIN, functions = NonZeroUsize::MIN, shared = false, skew = 0.0, seed = 0))]
+#[expect(clippy::too_many_arguments, reason = "settings, all by keyword")]
+pub(crate) fn load_engine<'py>(
+    py: Python<'py>,
+    policy: &str,
+    duration_ns: u64,
+    threads: NonZeroUsize,
+    functions: NonZeroUsize,
+    shared: bool,
+    skew: f64,
+    seed: u64,
+) -> PyResult<Bound<'py, PyDict>> {
+    let policy = PolicySpec::parse(policy).map_err(|error| policy_error(py, &error))?;
+    let duration = Duration::from_nanos(duration_ns);
+    let load = EngineLoad { policy, threads: threads.get(), functions: functions.get(), shared, skew, duration, seed };
+    let report = py.detach(|| pilotlight_load::warm_pairs(load));
+    let dict = PyDict::new(py);
+    dict.set_item("pairs", report.pairs)?;
+    dict.set_item("waited", report.waited)?;
+    dict.set_item("warm_pair_ns", report.pair_ns())?;
     Ok(dict)
 }
 
