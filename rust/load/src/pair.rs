@@ -40,13 +40,19 @@ struct Pending<'a> {
     shared: &'a Shared,
     origin: Origin,
     step: Step,
+    /// When the request was due, which decides where its calls count.
+    request_due: Instant,
     due: Instant,
     over: bool,
 }
 
 impl<'a> Pending<'a> {
-    fn new(shared: &'a Shared, origin: Origin, step: Step, due: Instant) -> Self {
-        Self { shared, origin, step, due, over: false }
+    fn assign(shared: &'a Shared, origin: Origin, due: Instant) -> Self {
+        Self { shared, origin, step: Step::Assign, request_due: due, due, over: false }
+    }
+
+    fn idle(shared: &'a Shared, origin: Origin, request_due: Instant, due: Instant) -> Self {
+        Self { shared, origin, step: Step::Idle, request_due, due, over: false }
     }
 
     /// Records the call's end and returns its result and that moment.
@@ -57,11 +63,11 @@ impl<'a> Pending<'a> {
         let mut recorder = self.shared.recorder.borrow_mut();
         match result {
             Ok(value) => {
-                recorder.answered(self.origin, self.step, self.due, now.saturating_duration_since(self.due));
+                recorder.answered(self.origin, self.step, self.request_due, now.saturating_duration_since(self.due));
                 Some((value, now))
             }
             Err(failure) => {
-                recorder.failed(self.origin, self.due, failure.status);
+                recorder.failed(self.origin, self.request_due, failure.status);
                 None
             }
         }
@@ -73,8 +79,8 @@ impl Drop for Pending<'_> {
         if !self.over {
             let mut recorder = self.shared.recorder.borrow_mut();
             // At least this long: leaving it out would flatter the percentiles.
-            recorder.answered(self.origin, self.step, self.due, self.due.elapsed());
-            recorder.failed(self.origin, self.due, "UNFINISHED");
+            recorder.answered(self.origin, self.step, self.request_due, self.due.elapsed());
+            recorder.failed(self.origin, self.request_due, "UNFINISHED");
         }
     }
 }
@@ -99,15 +105,15 @@ impl Drop for Outstanding<'_> {
 pub(crate) async fn request(shared: Rc<Shared>, channel: Channel, function: Function, origin: Origin, due: Instant) {
     let _outstanding = Outstanding::new(&shared.outstanding);
     let number = shared.number.replace(shared.number.get() + 1);
-    let pending = Pending::new(&shared, origin, Step::Assign, due);
+    let pending = Pending::assign(&shared, origin, due);
     let Some((assignment, answered)) = pending.over(assign(&channel, &function, number).await) else { return };
-    let mut due = answered;
+    let mut idle_due = answered;
     if !shared.hold.is_zero() {
         tokio::time::sleep(shared.hold).await;
         // The timer is late by up to a millisecond, which is not the server's doing.
-        due = Instant::now();
+        idle_due = Instant::now();
     }
-    let pending = Pending::new(&shared, origin, Step::Idle, due);
+    let pending = Pending::idle(&shared, origin, due, idle_due);
     pending.over(idle(&channel, assignment).await);
 }
 

@@ -95,7 +95,7 @@ pub(crate) struct Times {
     pub(crate) end: Instant,
 }
 
-/// One thread's recording; a call belongs where it was due.
+/// One thread's recording; both calls of a request belong where the request was due.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     times: Times,
@@ -139,8 +139,6 @@ impl Recorder {
             _ if origin == Origin::Storm => Some(&mut self.recording.storm),
             due if due < self.times.measure => None,
             due if due < self.times.storm => Some(&mut self.recording.measured),
-            // An Idle may be due a moment after the end of the Assigns; it belongs to its Assign's stretch.
-            _ if self.times.storm == self.times.end => Some(&mut self.recording.measured),
             _ => Some(&mut self.recording.beside_storm),
         }
     }

@@ -149,6 +149,8 @@ impl Worker {
     async fn closed(&self, shared: &Rc<Shared>, source: Source, streams: usize, times: Times) -> Result<(), LoadError> {
         let callers = streams * source.channels.len();
         let source = Rc::new(RefCell::new(source));
+        let pacer = Pacer::new()?;
+        pacer.until(times.start).await?;
         for _ in 0..callers {
             let (shared, source) = (Rc::clone(shared), Rc::clone(&source));
             spawn_local(async move {
@@ -162,7 +164,7 @@ impl Worker {
                 }
             });
         }
-        Pacer::new()?.until(times.end).await
+        pacer.until(times.end).await
     }
 
     /// Issues requests as the schedule says, whatever became of the earlier ones.
@@ -182,7 +184,7 @@ impl Worker {
         loop {
             let due = times.start + schedule.next(&mut random);
             if due >= times.end {
-                return Ok(());
+                return pacer.until(times.end).await;
             }
             pacer.until(due).await?;
             shared.recorder.borrow_mut().lagged(due, Instant::now().saturating_duration_since(due));
