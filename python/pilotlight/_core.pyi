@@ -10,6 +10,8 @@ from typing import Any, Final, Literal, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
+from pilotlight.starts.table import StartTable
+
 __all__ = [
     "Command",
     "ConfigError",
@@ -283,6 +285,9 @@ class SimReport:
     def requests(self) -> dict[str, NDArray[Any]] | None:
         """Rows a request: `wait_ns` uint64, `outcome` uint8 (0 warm, 1 cold start, 2 hand-off, 3 failed), or None."""
     @property
+    def stage_wait_s(self) -> dict[str, NDArray[np.float64]]:
+        """Seconds waited for cold starts by the stage that the start was in, and `queued`; one row a function."""
+    @property
     def wait_quantiles_ns(self) -> dict[str, int]:
         """`p50`, `p95`, `p99`, `max` over all answered requests (three significant digits)."""
     @property
@@ -309,6 +314,7 @@ def simulate(
     init_ns: NDArray[np.uint64],
     policy: str,
     tail_ns: int,
+    starts: StartTable | None = None,
     create_failure: float = 0.0,
     init_failure: float = 0.0,
     seed: int = 0,
@@ -326,9 +332,10 @@ def simulate(
         keys: function table: keys; `memory_mb`, `create_ns`, `init_ns` have the same length.
         policy: as for `Scaler`.
         tail_ns: the run ends this long after the last arrival.
+        starts: of which a row of the function's is drawn for each start; None: every start takes what the columns say.
         create_failure: probability that a CreateSlot fails (after its full duration).
         init_failure: probability that an Init fails.
-        seed: of the failure model's generator.
+        seed: of the failures and of the starts drawn.
         per_request: keep the per-request columns.
         explain: row of the function whose decisions are to be written down with their reasons.
         progress: called after every 65,536 requests, at most every 100 ms of run time, with the number of requests
@@ -336,7 +343,8 @@ def simulate(
 
     Raises:
         ConfigError: the policy does not parse.
-        ValueError: columns disagree in length, are unsorted, or index past the function table; the text names the row.
+        ValueError: columns disagree in length, are unsorted, or index past the function table, or the table of starts
+            does not fit; the text names the row.
     """
 
 def clairvoyant(

@@ -62,7 +62,7 @@ def test_parameters_of_a_long_policy_stay_whole(folder: Path) -> None:
 
 def test_json_has_every_result_beside_trace_settings_and_version(folder: Path) -> None:
     found = document(folder, "--policy", "break_even", "--policy", "fixed:keep_alive=2s", "--tail", "30s")
-    assert list(found) == ["results", "clairvoyant", "trace", "settings", "version"]
+    assert list(found) == ["results", "clairvoyant", "trace", "start", "settings", "version"]
     assert [result["policy"] for result in found["results"]] == ["break_even", "fixed:keep_alive=2s"]
     for result in found["results"]:
         assert {"score", "resource", "cold", "cold_starts", "wait_s", "slot_gb_s", "bound"} <= result.keys()

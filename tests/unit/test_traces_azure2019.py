@@ -14,9 +14,10 @@ from click.testing import CliRunner
 
 from pilotlight.errors import TraceError
 from pilotlight.simulation.command import simulate
+from pilotlight.starts.huawei import BY_POD_S, pod_quantile
 from pilotlight.traces import Azure2019, Trace, read_azure2019
 from pilotlight.traces.readers.azure2019 import CREATE_MS, ORIGIN_MS
-from pilotlight.traces.start_costs import LARGE_S, SMALL_S, cold_start_quantile, draw_cold_starts
+from pilotlight.traces.start_costs import REGION, draw_cold_starts
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "azure2019"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not here")
@@ -139,21 +140,22 @@ def test_same_hash_in_two_apps_stays_two_functions(tmp_path: Path) -> None:
 
 def test_start_is_a_published_quantile_less_the_create_time() -> None:
     levels = np.array([0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0])
-    for quartiles in (SMALL_S, LARGE_S):
-        times = cold_start_quantile(quartiles, levels)
+    small, large = BY_POD_S[REGION]
+    for size, quartiles in enumerate((small, large)):
+        times = pod_quantile(REGION, size, levels)
         assert times[2:5] == pytest.approx(quartiles)
         assert times[0] == times[1] < times[2]
         assert times[4] < times[5] == times[6]
         assert np.log(times[5] / times[4]) == pytest.approx(0.8 * np.log(times[4] / times[3]))
     memory_mb = np.repeat(np.array([256, 257], dtype=np.uint64), 4000)
     drawn = draw_cold_starts(memory_mb, np.random.default_rng(1))
-    assert np.quantile(drawn[:4000], [0.25, 0.5, 0.75]) == pytest.approx(SMALL_S, rel=0.1)
-    assert np.quantile(drawn[4000:], [0.25, 0.5, 0.75]) == pytest.approx(LARGE_S, rel=0.1)
+    assert np.quantile(drawn[:4000], [0.25, 0.5, 0.75]) == pytest.approx(small, rel=0.1)
+    assert np.quantile(drawn[4000:], [0.25, 0.5, 0.75]) == pytest.approx(large, rel=0.1)
 
 
 def test_init_is_the_start_without_the_create_time(tmp_path: Path) -> None:
     init_ms = read_azure2019(data_set(tmp_path)).trace.functions.init_ns / MS
-    low, high = cold_start_quantile(SMALL_S, np.array([0.0, 1.0])) * 1000 - CREATE_MS
+    low, high = pod_quantile(REGION, 0, np.array([0.0, 1.0])) * 1000 - CREATE_MS
     assert low - 1e-6 <= init_ms[:2].min() <= init_ms[:2].max() <= high + 1e-6
     assert len(set(init_ms.tolist())) == 3
 

@@ -18,6 +18,7 @@ import vl_convert
 from pilotlight import __version__
 from pilotlight.comparison.frontier_panel import frontier_panel
 from pilotlight.comparison.panels import functions_panel, score_panel
+from pilotlight.starts.catalogue import DEFAULT
 from pilotlight.traces.trace import NS_PER_S
 
 if TYPE_CHECKING:
@@ -58,9 +59,10 @@ def _page(comparison: Comparison) -> str:
     """Fill the page's template; scripts, data and styles are all inside."""
     specs = [panel.to_dict() for panel in _panels(comparison, responsive=True)]
     trace, settings = comparison.simulation.trace, comparison.simulation.settings
+    starts = f"CreateSlot takes {settings.create_ms:g} ms" if settings.start == DEFAULT else f"starts: {settings.start}"
     facts = (
         f"{len(trace):,} requests of {trace.called:,} functions in {trace.length_ns / NS_PER_S:,.0f} s; "
-        f"CreateSlot takes {settings.create_ms:g} ms, the run goes on for {settings.tail_s:g} s after the last one; "
+        f"{starts}, the run goes on for {settings.tail_s:g} s after the last one; "
         f"{len(comparison.standings)} policies, Pilotlight {__version__}"
     )
     template = Template(resources.files("pilotlight.comparison").joinpath("page.html").read_text(encoding="utf-8"))

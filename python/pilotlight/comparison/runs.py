@@ -79,4 +79,4 @@ def run_parallel(
             stop.set()
             pool.shutdown(cancel_futures=True)
         results = [future.result() for future in failed or futures]
-    return Simulation(trace, prepared.settings, results, prepared.bound, prepared.bound_gb_s)
+    return Simulation(trace, prepared.settings, results, prepared.bound, prepared.bound_gb_s, prepared.starts)

@@ -69,7 +69,7 @@ def print_explanation(console: Console, simulation: Simulation) -> None:
 
 def _title(simulation: Simulation, result: PolicyResult, explanation: Explanation) -> str:
     row, table = explanation.row, simulation.trace.functions
-    cold_start_ms = float(table.init_ns[row]) / 1e6 + simulation.settings.create_ms
+    cold_start_ms = simulation.starts.mean_ms[row]
     requests = function_counts(result, row)["assigns"]
     about = f"{table.memory_mb[row]:,} MB, cold start {cold_start_ms:,.0f} ms, {requests:,} requests"
     return f"{explanation.key}: {about}"

@@ -29,6 +29,9 @@ MB_PER_GB = 1024
 DEAREST = 10
 """How many functions a policy's table shows."""
 
+PLAIN_STAGES = ("create", "init")
+"""Stages of a start of which nothing else is known: not worth a table."""
+
 LEGEND = (
     "wait: of all answered requests;  GB·s: memory-time by what slots did;  peak: most at one moment.",
     "resource: 50 · executing / all GB·s of slots;  cold: 50 · executing / (executing + waiting) s.",
@@ -55,8 +58,13 @@ def print_comparison(console: Console, simulation: Simulation) -> None:
     console.print(table)
     console.print()
     console.print(_details(simulation))
+    if len(simulation.starts.stages) > len(PLAIN_STAGES):
+        console.print()
+        console.print(_stages(simulation))
     for line in LEGEND:
         console.print(line)
+    if simulation.starts.is_random:
+        console.print(f"starts are drawn; for {CLAIRVOYANT} each takes its function's mean, so that luck may beat it.")
     for result in simulation.results:
         if result.failed:
             console.print(f"{result.policy}: {result.failed:,} of {len(simulation.trace):,} requests failed;")
@@ -138,6 +146,17 @@ def _details(simulation: Simulation) -> Table:
             f"{result.peak_instances:,}",
             f"{result.peak_memory_mb / MB_PER_GB:,.1f}",
         )
+    return table
+
+
+def _stages(simulation: Simulation) -> Table:
+    """Make the table of the stages that requests waited for, and of what they waited outside of them."""
+    stages = simulation.results[0].stage_wait_s
+    table = plain_table(
+        "policy", [f"{'cold waits s' if not place else ''}\n{name}" for place, name in enumerate(stages)]
+    )
+    for result in simulation.results:
+        table.add_row(folded(result.policy), *(f"{waited_s.sum():,.1f}" for waited_s in result.stage_wait_s.values()))
     return table
 
 

@@ -35,6 +35,7 @@ class Workload(NamedTuple):
     synth: str | None
     start: float
     length: float | None
+    start_model: str
     create_ms: float
     tail: float
     create_failure: float
@@ -48,7 +49,9 @@ class Workload(NamedTuple):
         Raises:
             ConfigError: a value is out of range.
         """
-        return SimulationSettings(self.create_ms, self.tail, self.create_failure, self.init_failure, self.seed)
+        return SimulationSettings(
+            self.create_ms, self.tail, self.create_failure, self.init_failure, self.seed, self.start_model
+        )
 
     def load(self) -> tuple[Trace, dict[str, Any]]:
         """Read the trace, or generate one and say so on stderr; with it goes where it came from.
@@ -132,7 +135,18 @@ WORKLOAD_OPTIONS = (
     click.option("--start", type=duration, default="0s", show_default=True, help="Leave out what arrives before."),
     click.option("--length", type=duration, help="Take only what arrives in this time from the start on."),
     click.option(
-        "--create-ms", type=float, default=PLATFORM.create_ms, show_default=True, help="How long CreateSlot takes."
+        "--start-model",
+        metavar="MODEL[:NAME=VALUE,...]",
+        default=PLATFORM.start,
+        show_default=True,
+        help="How long starts take, by stage: docs/start-models.md lists them.",
+    ),
+    click.option(
+        "--create-ms",
+        type=float,
+        default=PLATFORM.create_ms,
+        show_default=True,
+        help="How long CreateSlot takes, if neither the trace nor the start model says.",
     ),
     click.option("--tail", type=duration, default="300s", show_default=True, help="Run on after the last arrival."),
     click.option(
@@ -140,7 +154,7 @@ WORKLOAD_OPTIONS = (
     ),
     click.option("--init-failure", type=click.FloatRange(0, 1), default=0.0, help="Probability that an Init fails."),
     click.option(
-        "--seed", default=PLATFORM.seed, show_default=True, help="Of failures and of whatever TRACE leaves open."
+        "--seed", default=PLATFORM.seed, show_default=True, help="Of failures, drawn starts and what TRACE leaves open."
     ),
 )
 

@@ -11,6 +11,7 @@ from pilotlight import __version__
 from pilotlight.simulation.explanation import explanation_fields
 from pilotlight.simulation.frames import function_frame, request_frame
 from pilotlight.simulation.runner import CLAIRVOYANT
+from pilotlight.starts.catalogue import model_named
 from pilotlight.traces.trace import NS_PER_S
 
 if TYPE_CHECKING:
@@ -60,8 +61,21 @@ def document(simulation: Simulation, source: dict[str, Any], results: list[dict[
             "execution_s": trace.execution_s,
             "execution_gb_s": trace.execution_gb_s,
         },
+        "start": start_fields(simulation),
         "settings": {name: getattr(settings, name) for name in settings.__slots__},
         "version": __version__,
+    }
+
+
+def start_fields(simulation: Simulation) -> dict[str, Any]:
+    """Say by which model starts took as long as they did."""
+    starts = simulation.starts
+    return {
+        "model": simulation.settings.start,
+        "source": model_named(simulation.settings.start)[0].source,
+        "random": starts.is_random,
+        "create_stages": starts.stages[: starts.create_stages],
+        "init_stages": starts.stages[starts.create_stages :],
     }
 
 
@@ -84,6 +98,7 @@ def result_fields(result: PolicyResult) -> dict[str, Any]:
         "failed": result.failed,
         "wait_s": result.wait_s,
         "wait_ms": result.wait_ms,
+        "stage_wait_s": {stage: float(waited_s.sum()) for stage, waited_s in result.stage_wait_s.items()},
         "slot_gb_s": result.slot_gb_s,
         "gb_s": ledger["gb_s"],
         "peak_instances": result.peak_instances,

@@ -16,6 +16,8 @@ from pilotlight import _core
 from pilotlight.errors import ConfigError
 from pilotlight.simulation.explanation import Explanation
 from pilotlight.simulation.score import HALF, ContestScore, ContestStatistics, contest_score
+from pilotlight.starts import start_table
+from pilotlight.starts.catalogue import DEFAULT, model_named
 from pilotlight.traces.trace import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pilotlight.starts import StartTable
     from pilotlight.traces.trace import Trace
 
 OUTCOMES = ("warm_start", "cold_start", "handoff", "failed")
@@ -37,14 +40,15 @@ class SimulationSettings:
     """The platform that is simulated, the same for every policy.
 
     Attributes:
-        create_ms: how long CreateSlot takes; Init takes what the trace says of each function.
+        create_ms: how long CreateSlot takes where neither the trace nor the model of starts says.
         tail_s: the run goes on this long after the last arrival, and slots kept until then cost until then.
         create_failure: probability that a CreateSlot fails, 0 to 1.
         init_failure: probability that an Init fails, 0 to 1.
-        seed: of the failures.
+        seed: of the failures and of starts that are drawn.
+        start: the model of starts, a specification that `starts.start_table` takes.
 
     Raises:
-        ConfigError: a value is out of range; the text names it.
+        ConfigError: a value is out of range, or the model is wrong; the text names it.
     """
 
     create_ms: float = 105.0
@@ -52,8 +56,10 @@ class SimulationSettings:
     create_failure: float = 0.0
     init_failure: float = 0.0
     seed: int = 1
+    start: str = DEFAULT
 
     def __post_init__(self) -> None:
+        model_named(self.start)
         for name, value, high in (
             ("create_ms", self.create_ms, 1e9),
             ("tail_s", self.tail_s, 1e9),
@@ -90,7 +96,8 @@ class Distance(NamedTuple):
 class PolicyResult:
     """What one policy made of the trace. docs/simulate.md explains every figure.
 
-    `functions` and `requests` are the engine's columns: one row a function of the table, one row a request.
+    `functions`, `stage_wait_s` and `requests` are the engine's columns: one row a function of the table (the second for
+    each stage of a start, and `queued`), one row a request.
     `explanation` is of the function that was asked for, else None.
     """
 
@@ -109,6 +116,7 @@ class PolicyResult:
     run_s: float
     events: int
     functions: dict[str, NDArray[Any]]
+    stage_wait_s: dict[str, NDArray[np.float64]]
     requests: dict[str, NDArray[Any]]
     explanation: Explanation | None
 
@@ -121,8 +129,9 @@ class Simulation:
         trace: what was played.
         settings: on which platform.
         results: one for each policy.
-        bound: of the whole trace.
+        bound: of the whole trace; every start takes its function's mean.
         bound_gb_s: float64, the bound's `slot_gb_s` of each function.
+        starts: what starts there were.
     """
 
     trace: Trace
@@ -130,6 +139,7 @@ class Simulation:
     results: list[PolicyResult]
     bound: Bound
     bound_gb_s: NDArray[np.float64]
+    starts: StartTable
 
 
 def check_policies(policies: Sequence[str]) -> None:
@@ -164,7 +174,7 @@ def run_policies(
     check_policies(policies)
     prepared = prepare(trace, settings)
     results = [run_policy(prepared, policy, progress, explain) for policy in policies]
-    return Simulation(trace, prepared.settings, results, prepared.bound, prepared.bound_gb_s)
+    return Simulation(trace, prepared.settings, results, prepared.bound, prepared.bound_gb_s, prepared.starts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,7 +184,8 @@ class PreparedTrace:
     Attributes:
         trace: the workload.
         settings: the platform.
-        columns: the arguments that the simulator and the bound have in common.
+        columns: the arguments that the simulator and the bound have in common; starts take their means.
+        starts: what starts there are.
         bound: of the whole trace.
         bound_gb_s: float64, the bound's `slot_gb_s` of each function.
     """
@@ -182,6 +193,7 @@ class PreparedTrace:
     trace: Trace
     settings: SimulationSettings
     columns: dict[str, Any]
+    starts: StartTable
     bound: Bound
     bound_gb_s: NDArray[np.float64]
 
@@ -189,12 +201,14 @@ class PreparedTrace:
 def prepare(trace: Trace, settings: SimulationSettings | None = None) -> PreparedTrace:
     """Lay a trace out and compute its bound, once for all policies; None takes the default platform."""
     settings = SimulationSettings() if settings is None else settings
-    columns = _columns(trace, settings)
+    create_ns = trace.functions.create_ns_or(round(settings.create_ms * NS_PER_MS))
+    starts = start_table(settings.start, trace.functions, create_ns, settings.seed)
+    columns = _columns(trace, starts)
     best = _core.clairvoyant(**columns)
-    return PreparedTrace(trace, settings, columns, _bound(trace, float(best["slot_gb_s"])), best["functions"])
+    return PreparedTrace(trace, settings, columns, starts, _bound(trace, float(best["slot_gb_s"])), best["functions"])
 
 
-def _columns(trace: Trace, settings: SimulationSettings) -> dict[str, Any]:
+def _columns(trace: Trace, starts: StartTable) -> dict[str, Any]:
     """Lay the trace out as the simulator and the bound both want it."""
     return {
         "arrival_ns": trace.arrival_ns,
@@ -202,8 +216,8 @@ def _columns(trace: Trace, settings: SimulationSettings) -> dict[str, Any]:
         "duration_ns": trace.duration_ns,
         "bad": trace.bad,
         "memory_mb": trace.functions.memory_mb,
-        "create_ns": np.full(len(trace.functions), round(settings.create_ms * NS_PER_MS), dtype=np.uint64),
-        "init_ns": trace.functions.init_ns,
+        "create_ns": starts.mean_create_ns,
+        "init_ns": starts.mean_init_ns,
     }
 
 
@@ -230,6 +244,7 @@ def run_policy(
         keys=list(trace.functions.keys),
         policy=policy,
         tail_ns=round(settings.tail_s * NS_PER_S),
+        starts=prepared.starts,
         create_failure=settings.create_failure,
         init_failure=settings.init_failure,
         seed=settings.seed,
@@ -274,6 +289,7 @@ def run_policy(
         run_s=run_s,
         events=report.events,
         functions=report.functions,
+        stage_wait_s=report.stage_wait_s,
         requests=requests,
         explanation=_explanation(trace, explain, report),
     )

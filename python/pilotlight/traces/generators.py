@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pilotlight.errors import TraceError
 from pilotlight.traces.blocks import stream
 from pilotlight.traces.kinds import CONTEST, KINDS
+from pilotlight.traces.parameters import read_settings
 from pilotlight.traces.synth import SynthSettings
 
 if TYPE_CHECKING:
@@ -112,21 +113,4 @@ def _parse(spec: str) -> tuple[str, Kind, dict[str, float | str]]:
     if name not in KINDS:
         raise TraceError(f"load of kind {name!r} is not known; choose one of {', '.join(KINDS)}")
     kind = KINDS[name]
-    known = {parameter.name: parameter for parameter in kind.parameters}
-    given: dict[str, str] = {}
-    key = ""
-    for setting in settings.split(",") if colon else ():
-        if "=" not in setting and key and known[key].sort == "text":
-            given[key] += f",{setting}"  # texts may hold commas
-            continue
-        key, _, text = setting.partition("=")
-        if key not in known:
-            raise TraceError(f"{name} has no parameter {key!r}; it has {', '.join(known) or 'none'}")
-        if key in given:
-            raise TraceError(f"{name}: {key} is given twice; keep one of them")
-        given[key] = text
-    try:
-        values = {key: known[key].read(text) for key, text in given.items()}
-    except TraceError as error:
-        raise TraceError(f"{name}: {error}") from error
-    return name, kind, {each.argument: values.get(each.name, each.default) for each in kind.parameters}
+    return name, kind, read_settings(name, settings if colon else None, kind.parameters, TraceError)

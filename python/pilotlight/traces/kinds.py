@@ -6,13 +6,12 @@ made from the row.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from pilotlight.config import format_duration, parse_duration
-from pilotlight.errors import TraceError
 from pilotlight.traces import arrivals
 from pilotlight.traces.azure_like import AZURE_MEAN_MS, azure, draw_azure_functions
 from pilotlight.traces.contest_like import contest
+from pilotlight.traces.parameters import Parameter
 from pilotlight.traces.synth import LogNormal, SynthSettings, draw_functions
 
 if TYPE_CHECKING:
@@ -28,61 +27,6 @@ CONTEST = "contest"
 
 MEAN_MS = LogNormal(200, 1.2, 5, 30_000)
 """Mean durations of functions: of every kind that does not have its own."""
-
-
-class Parameter(NamedTuple):
-    """A number that a kind's specification may set.
-
-    Attributes:
-        name: as the specification has it.
-        default: unless told otherwise; a time is in seconds.
-        low: least value allowed.
-        high: greatest value allowed.
-        meaning: one phrase.
-        sort: a `time` is written with its unit, such as `90s`; a `count` is a whole number; a `text` is taken as it is
-            and may hold commas, and has no range.
-    """
-
-    name: str
-    default: float | str
-    low: float
-    high: float
-    meaning: str
-    sort: Literal["number", "count", "time", "text"] = "number"
-
-    @property
-    def argument(self) -> str:
-        """What the law calls it: a time ends in its unit."""
-        return f"{self.name}_s" if self.sort == "time" else self.name
-
-    def shown(self, value: float | str) -> str:
-        """Write a value the way a specification does."""
-        if isinstance(value, str):
-            return value
-        return format_duration(value) if self.sort == "time" else f"{value:g}"
-
-    @property
-    def range(self) -> str:
-        """What values are allowed, in words."""
-        return "text" if self.sort == "text" else f"{self.shown(self.low)} to {self.shown(self.high)}"
-
-    def read(self, text: str) -> float | str:
-        """Read a value the way a specification writes it.
-
-        Raises:
-            TraceError: it is none, or out of range; the text begins with the parameter's name.
-        """
-        if self.sort == "text":
-            return text
-        readers: dict[str, Callable[[str], float]] = {"number": float, "count": int, "time": parse_duration}
-        try:
-            value = readers[self.sort](text)
-        except ValueError as error:
-            reason = {"number": "not a number", "count": "not a whole number"}.get(self.sort, str(error))
-            raise TraceError(f"{self.name} is {text!r}, {reason}") from error
-        if not self.low <= value <= self.high:
-            raise TraceError(f"{self.name} is {text}; it must be from {self.range}")
-        return value
 
 
 class Kind(NamedTuple):
