@@ -22,14 +22,14 @@ pub(crate) fn bin_of(gap: Nanos) -> usize {
     (1 + PER_OCTAVE * (bit - FIRST_BIT) as usize + third).min(BINS - 1)
 }
 
-/// The shortest gap of a bin, in seconds.
-pub(crate) fn bin_start_s(bin: usize) -> f64 {
-    STARTS[bin]
+/// The shortest gap of each bin, in seconds.
+pub(crate) fn bin_starts_s() -> &'static [f64; BINS] {
+    &STARTS
 }
 
-/// The geometric middle of a bin, in seconds.
-pub(crate) fn bin_middle_s(bin: usize) -> f64 {
-    MIDDLES[bin]
+/// The geometric middle of each bin, in seconds.
+pub(crate) fn bin_middles_s() -> &'static [f64; BINS] {
+    &MIDDLES
 }
 
 static STARTS: LazyLock<[f64; BINS]> = LazyLock::new(|| {
@@ -78,36 +78,36 @@ impl GapCounts {
     }
 
     /// The counts as they are.
-    pub(crate) fn counts(&self) -> [f64; BINS] {
-        std::array::from_fn(|bin| f64::from(self.bins[bin].load(Ordering::Relaxed)))
+    pub(crate) fn counts(&self) -> [u32; BINS] {
+        std::array::from_fn(|bin| u32::from(self.bins[bin].load(Ordering::Relaxed)))
     }
 
     /// Reads the counts, and halves them if there are many.
-    pub(crate) fn take_in(&self) -> [f64; BINS] {
+    pub(crate) fn take_in(&self) -> [u32; BINS] {
         self.fresh.store(0, Ordering::Relaxed);
-        let counts: [u16; BINS] = std::array::from_fn(|bin| self.bins[bin].load(Ordering::Relaxed));
-        if counts.iter().map(|&count| u32::from(count)).sum::<u32>() > Self::MOST {
-            for (bin, count) in self.bins.iter().zip(counts) {
+        let counts = self.counts();
+        if counts.iter().sum::<u32>() > Self::MOST {
+            for bin in &self.bins {
                 // Rounds up: a gap once seen is not forgotten by halving alone, only outweighed.
-                bin.fetch_sub(count / 2, Ordering::Relaxed);
+                bin.fetch_sub(bin.load(Ordering::Relaxed) / 2, Ordering::Relaxed);
             }
         }
-        counts.map(f64::from)
+        counts
     }
 }
 
 #[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
-    use super::{BINS, GapCounts, bin_middle_s, bin_of, bin_start_s};
+    use super::{BINS, GapCounts, bin_middles_s, bin_of, bin_starts_s};
     use crate::nanos::Nanos;
 
     #[test]
     fn every_bin_begins_where_the_one_before_ends() {
         for bin in 1..BINS {
-            let start = bin_start_s(bin);
+            let start = bin_starts_s()[bin];
             assert_eq!(bin_of(Nanos::from_secs_f64(start * 1.000_001)), bin);
             assert_eq!(bin_of(Nanos::from_secs_f64(start * 0.999_999)), bin - 1);
-            assert_eq!(bin_of(Nanos::from_secs_f64(bin_middle_s(bin))), bin);
+            assert_eq!(bin_of(Nanos::from_secs_f64(bin_middles_s()[bin])), bin);
         }
         assert_eq!((bin_of(Nanos::ZERO), bin_of(Nanos::MAX)), (0, BINS - 1));
     }
@@ -118,7 +118,7 @@ mod tests {
         for _ in 0..200_000 {
             gaps.add(Nanos::from_secs(1));
         }
-        assert!(gaps.counts().iter().sum::<f64>() > 2_000.0);
+        assert!(gaps.counts().iter().sum::<u32>() > 2_000);
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
                 }
             }
         }
-        let counts = gaps.counts();
+        let counts = gaps.counts().map(f64::from);
         assert!(counts[bin_of(old)] < 0.05 * counts[bin_of(new)], "{} of {}", counts[bin_of(old)], counts[bin_of(new)]);
     }
 }

@@ -9,6 +9,6 @@ mod gaps;
 mod levels;
 mod rates;
 
-pub(crate) use gaps::{BINS, GapCounts, bin_middle_s, bin_of, bin_start_s};
+pub(crate) use gaps::{BINS, GapCounts, bin_middles_s, bin_of, bin_starts_s};
 pub(crate) use levels::{GROUPS, LeftAt, group_of, group_start};
 pub(crate) use rates::Rates;

@@ -90,21 +90,32 @@ impl Forecast {
     }
 
     /// The plan that would have saved most over the remembered gaps longer than `from_s`; `None` if none would have saved anything.
+    ///
+    /// Each stretch between two of the gaps is a candidate: at most 120. What one would have saved is first estimated from running sums,
+    /// and added up gap by gap only if it may be the best.
     pub(super) fn plan(&self, from_s: f64, prices: &Prices) -> Option<Plan> {
-        let mut gaps: Vec<f64> = self.gaps_s.iter().copied().filter(|&gap| gap > from_s).collect();
+        let longer = LongerGaps::new(self.gaps_s.iter().copied().filter(|&gap| gap > from_s));
+        let gaps = longer.gaps();
         if gaps.len() < FEWEST {
             return None;
         }
-        gaps.sort_by(f64::total_cmp);
         let mut best: Option<(f64, Plan)> = None;
         for first in 0..gaps.len() {
             for last in first + 1..gaps.len() {
+                let most = best.map_or(0.0, |(most, _)| most);
+                // A longer stretch holds more in vain.
+                if longer.saved_by_stretch_at_most(gaps[last] - gaps[first], prices) <= most {
+                    break;
+                }
                 // The ends of a sample lie inside those of its distribution, by about the mean distance of its members.
                 let margin = (gaps[last] - gaps[first]) / (last - first) as f64 + MARGIN_S;
                 let plan = Plan { ready_s: (gaps[first] - margin).max(from_s), until_s: gaps[last] + margin };
+                if longer.saved_at_most(&plan, first, last, prices) <= most {
+                    continue;
+                }
                 let saved: f64 = gaps.iter().map(|&gap| prices.saved(&plan, gap)).sum();
                 let saved = saved + UNFORESEEN * prices.saved(&plan, f64::INFINITY);
-                if saved > best.map_or(0.0, |(most, _)| most) {
+                if saved > most {
                     best = Some((saved, plan));
                 }
             }
@@ -113,10 +124,64 @@ impl Forecast {
     }
 }
 
+/// Gaps in ascending order, with their running sums.
+struct LongerGaps {
+    gaps_s: [f64; MOST],
+    /// Of the gaps before each place.
+    sums_s: [f64; MOST + 1],
+    len: usize,
+}
+
+/// Far more than rounding can add up to over sixteen gaps, and far less than two plans differ by.
+const ROUNDING: f64 = 1e-9;
+
+impl LongerGaps {
+    fn new(gaps: impl Iterator<Item = f64>) -> Self {
+        let mut longer = Self { gaps_s: [0.0; MOST], sums_s: [0.0; MOST + 1], len: 0 };
+        for gap in gaps {
+            longer.gaps_s[longer.len] = gap;
+            longer.len += 1;
+        }
+        longer.gaps_s[..longer.len].sort_unstable_by(f64::total_cmp);
+        for place in 0..longer.len {
+            longer.sums_s[place + 1] = longer.sums_s[place] + longer.gaps_s[place];
+        }
+        longer
+    }
+
+    fn gaps(&self) -> &[f64] {
+        &self.gaps_s[..self.len]
+    }
+
+    /// Not less than what any plan saves that reaches over `stretch_s` or more: a start's wait in every gap, less an unforeseen one's cost.
+    fn saved_by_stretch_at_most(&self, stretch_s: f64, prices: &Prices) -> f64 {
+        let Prices { start_s, memory_gb, lambda } = *prices;
+        let met = self.len as f64 * lambda * start_s * (1.0 + ROUNDING);
+        met - UNFORESEEN * memory_gb * (start_s + stretch_s) * (1.0 - ROUNDING)
+    }
+
+    /// Not less than what [`Prices::saved`] sums up to over all gaps and an unforeseen one, and hardly more. The plan's stretch reaches
+    /// from the gap at `first` to that at `last`.
+    fn saved_at_most(&self, plan: &Plan, first: usize, last: usize, prices: &Prices) -> f64 {
+        let Prices { start_s, memory_gb, lambda } = *prices;
+        let gaps = self.gaps();
+        let below = |bound: f64| first - gaps[..first].iter().rev().take_while(|&&gap| gap >= bound).count();
+        let (starting, met) = (below(plan.ready_s - start_s), below(plan.ready_s));
+        let missed = last + 1 + gaps[last + 1..].iter().take_while(|&&gap| gap <= plan.until_s).count();
+        let (count, sum) = (|from: usize, to: usize| (to - from) as f64, |from: usize, to: usize| self.sums_s[to] - self.sums_s[from]);
+        let shortened = lambda * (sum(starting, met) + count(starting, met) * (start_s - plan.ready_s));
+        let hit = count(met, missed) * (lambda * start_s + memory_gb * plan.ready_s) - memory_gb * sum(met, missed);
+        let vain = (count(missed, self.len) + UNFORESEEN) * memory_gb * (start_s + plan.until_s - plan.ready_s);
+        let scale = (self.len + 1) as f64 * (lambda + memory_gb) * (start_s + gaps[self.len - 1] + plan.until_s);
+        shortened + hit - vain + ROUNDING * scale
+    }
+}
+
 #[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
-    use super::{Forecast, Prices};
+    use super::{Forecast, LongerGaps, MOST, Plan, Prices, UNFORESEEN};
     use crate::nanos::Nanos;
+    use proptest::prelude::*;
 
     const PRICES: Prices = Prices { start_s: 2.0, memory_gb: 0.5, lambda: 1.0 };
 
@@ -157,6 +222,27 @@ mod tests {
             forecast.learn(Nanos::from_millis(30_000), 1.0, &PRICES);
         }
         assert!(forecast.pays());
+    }
+
+    proptest! {
+        /// A plan that is not looked at gap by gap would not have been the best.
+        #[test]
+        fn no_plan_saves_more_than_estimated(
+            gaps_s in prop::collection::vec(0.001..1e4_f64, 2..=MOST),
+            (start_s, memory_gb, lambda) in (0.0..30.0_f64, 0.1..8.0_f64, 0.001..1e3_f64),
+        ) {
+            let longer = LongerGaps::new(gaps_s.iter().copied());
+            let (gaps, prices) = (longer.gaps(), Prices { start_s, memory_gb, lambda });
+            for (first, last) in (0..gaps.len()).flat_map(|first| (first + 1..gaps.len()).map(move |last| (first, last))) {
+                let plan = Plan { ready_s: gaps[first] - 0.001, until_s: gaps[last] + 0.5 };
+                let saved: f64 = gaps.iter().map(|&gap| prices.saved(&plan, gap)).sum();
+                let saved = saved + UNFORESEEN * prices.saved(&plan, f64::INFINITY);
+                let estimate = longer.saved_at_most(&plan, first, last, &prices);
+                prop_assert!(saved <= longer.saved_by_stretch_at_most(gaps[last] - gaps[first], &prices));
+                let slack = 1e-3 * (lambda + memory_gb);
+                prop_assert!(saved <= estimate && estimate <= saved + slack, "{saved} of {estimate}");
+            }
+        }
     }
 
     #[test]

@@ -354,15 +354,16 @@ impl Function {
     }
 
     /// Finds a group's window, and why.
-    fn evidence(&self, index: usize, counts: &[f64; BINS], facts: &Facts) -> Evidence {
+    fn evidence(&self, index: usize, counts: &[u32; BINS], facts: &Facts) -> Evidence {
         let miss = self.miss(group_start(index), facts);
-        let mut weights = *counts;
-        let own: f64 = weights.iter().sum();
+        let mut weights = counts.map(f64::from);
+        let own = f64::from(counts.iter().sum::<u32>());
         let groups = [index.wrapping_sub(1), index + 1].into_iter().filter_map(|neighbour| self.known_group(neighbour));
         let neighbours = add(&mut weights, groups.map(|group| group.gaps.counts()), NEIGHBOURS);
-        let mut everyone: [f64; BINS] = std::array::from_fn(|bin| f64::from(self.shared.crowd[bin].load(Ordering::Relaxed)));
+        let mut everyone: [u32; BINS] = std::array::from_fn(|bin| self.shared.crowd[bin].load(Ordering::Relaxed));
         // A gap still open may yet end, but most that are open at any moment are long ones.
-        everyone[BINS - 1] += self.shared.crowd_open.load(Ordering::Relaxed).max(0) as f64;
+        let open = self.shared.crowd_open.load(Ordering::Relaxed).max(0);
+        everyone[BINS - 1] = everyone[BINS - 1].saturating_add(u32::try_from(open).unwrap_or(u32::MAX));
         let crowd = add(&mut weights, std::iter::once(everyone), CROWD);
         let window = window::cheapest(&window::smoothed(&weights), self.memory_gb, miss);
         Evidence { own, neighbours, crowd, miss, window }
@@ -385,25 +386,25 @@ impl Function {
 
 /// New gaps after which a window found for these is to be found anew.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are bounded")]
-fn enough(counts: &[f64; BINS]) -> u32 {
-    (counts.iter().sum::<f64>() / REPLAN_GAPS) as u32
+fn enough(counts: &[u32; BINS]) -> u32 {
+    (f64::from(counts.iter().sum::<u32>()) / REPLAN_GAPS) as u32
 }
 
 /// Adds histograms to `weights`, together scaled down to at most `most`; returns the weight added.
-fn add(weights: &mut [f64; BINS], histograms: impl Iterator<Item = [f64; BINS]>, most: f64) -> f64 {
-    let mut sum = [0.0; BINS];
+fn add(weights: &mut [f64; BINS], histograms: impl Iterator<Item = [u32; BINS]>, most: f64) -> f64 {
+    let mut sum = [0; BINS];
     for histogram in histograms {
         for (bin, count) in sum.iter_mut().zip(histogram) {
             *bin += count;
         }
     }
-    let total: f64 = sum.iter().sum();
+    let total = sum.iter().map(|&count| u64::from(count)).sum::<u64>() as f64;
     if total <= 0.0 {
         return 0.0;
     }
     let weight = total.min(most);
     for (bin, count) in weights.iter_mut().zip(sum) {
-        *bin += count * weight / total;
+        *bin += f64::from(count) * weight / total;
     }
     weight
 }

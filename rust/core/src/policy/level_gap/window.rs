@@ -1,6 +1,6 @@
 //! The cheapest keep-alive for a distribution of idle gaps.
 
-use crate::demand::{BINS, bin_middle_s, bin_start_s};
+use crate::demand::{BINS, bin_middles_s, bin_starts_s};
 
 /// A keep-alive with its expected cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,14 +23,16 @@ pub(super) fn cheapest(weights: &[f64; BINS], memory_gb: f64, miss: f64) -> Wind
     }
     let mut best = Window { keep_s: 0.0, cost: miss };
     let (mut ended, mut held) = (0.0, 0.0);
-    for (bin, weight) in weights.iter().enumerate() {
+    let ends = bin_starts_s()[1..].iter().copied().chain(std::iter::once(f64::INFINITY));
+    for ((weight, middle), keep_s) in weights.iter().zip(bin_middles_s()).zip(ends) {
+        // Past an empty bin a window holds for longer and misses as often: it is not cheaper.
+        if *weight <= 0.0 && keep_s.is_finite() {
+            continue;
+        }
         ended += weight;
-        held += weight * bin_middle_s(bin);
+        held += weight * middle;
         let longer = (total - ended).max(0.0);
-        let (keep_s, kept) = match bin_end(bin) {
-            Some(end) => (end, held + end * longer),
-            None => (f64::INFINITY, held),
-        };
+        let kept = if keep_s.is_finite() { held + keep_s * longer } else { held };
         let cost = (memory_gb * kept + miss * longer) / total;
         if cost < best.cost * (1.0 - SAME) {
             best = Window { keep_s, cost };
@@ -39,23 +41,21 @@ pub(super) fn cheapest(weights: &[f64; BINS], memory_gb: f64, miss: f64) -> Wind
     best
 }
 
-fn bin_end(bin: usize) -> Option<f64> {
-    (bin + 1 < BINS).then(|| bin_start_s(bin + 1))
-}
-
 /// Spreads each weight over its neighbours (¼, ½, ¼): a gap just seen makes those near it likelier too.
 pub(super) fn smoothed(weights: &[f64; BINS]) -> [f64; BINS] {
-    let at = |bin: usize| weights.get(bin).copied().unwrap_or(0.0);
-    let mut result: [f64; BINS] = std::array::from_fn(|bin| 0.5 * at(bin) + 0.25 * (bin.checked_sub(1).map_or(0.0, at) + at(bin + 1)));
-    result[0] += 0.25 * weights[0];
-    result[BINS - 1] += 0.25 * weights[BINS - 1];
+    let mut result = [0.0; BINS];
+    result[0] = 0.5 * weights[0] + 0.25 * weights[1] + 0.25 * weights[0];
+    result[BINS - 1] = 0.5 * weights[BINS - 1] + 0.25 * weights[BINS - 2] + 0.25 * weights[BINS - 1];
+    for (result, near) in result[1..].iter_mut().zip(weights.windows(3)) {
+        *result = 0.5 * near[1] + 0.25 * (near[0] + near[2]);
+    }
     result
 }
 
 #[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
     use super::{cheapest, smoothed};
-    use crate::demand::{BINS, bin_middle_s, bin_of, bin_start_s};
+    use crate::demand::{BINS, bin_middles_s, bin_of, bin_starts_s};
     use crate::nanos::Nanos;
     use proptest::prelude::*;
 
@@ -95,9 +95,9 @@ mod tests {
             let best = cheapest(&weights, memory, miss);
             let total: f64 = weights.iter().sum();
             for bin in 0..BINS {
-                let keep = bin_start_s(bin);
+                let keep = bin_starts_s()[bin];
                 let cost: f64 = (0..BINS).map(|gap| {
-                    let length = bin_middle_s(gap);
+                    let length = bin_middles_s()[gap];
                     weights[gap] * if length < keep { memory * length } else { memory * keep + miss }
                 }).sum();
                 prop_assert!(best.cost <= cost / total * (1.0 + 1e-4), "{best:?} against {} for {keep}", cost / total);
