@@ -128,16 +128,33 @@ const COUNTERS: usize = Counter::ALL.len();
 
 /// One function's account.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct FunctionLedger {
+    warm: WarmLedger,
+    /// By [`Counter`]; those of [`WarmLedger`] stay 0 here.
     counts: [AtomicU64; COUNTERS],
+    /// By [`Account`]; of those of [`WarmLedger`] only the high words are used.
     slot: [Wide; Account::ALL.len()],
     wait: [Wide; WaitCause::ALL.len()],
 }
 
+/// What every warm request moves: it shares a cache line with the function's hand-off word (`table::Function`).
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct WarmLedger {
+    warm_starts: AtomicU64,
+    idles: AtomicU64,
+    /// Low words of the time in these accounts.
+    idle_ns: AtomicU64,
+    busy_ns: AtomicU64,
+}
+
 impl Default for FunctionLedger {
     fn default() -> Self {
+        let zero = || AtomicU64::new(0);
         Self {
-            counts: std::array::from_fn(|_| AtomicU64::new(0)),
+            warm: WarmLedger { warm_starts: zero(), idles: zero(), idle_ns: zero(), busy_ns: zero() },
+            counts: std::array::from_fn(|_| zero()),
             slot: std::array::from_fn(|_| Wide::default()),
             wait: std::array::from_fn(|_| Wide::default()),
         }
@@ -146,24 +163,47 @@ impl Default for FunctionLedger {
 
 impl FunctionLedger {
     pub(crate) fn count(&self, counter: Counter) {
-        self.counts[counter as usize].fetch_add(1, Ordering::Relaxed);
+        self.counter(counter).fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn book_slot(&self, account: Account, time: Nanos) {
-        self.slot[account as usize].add(time.0);
+        let (low, high) = self.account(account);
+        add_wide(low, high, time.0);
     }
 
     pub(crate) fn book_wait(&self, cause: WaitCause, time: Nanos) {
-        self.wait[cause as usize].add(time.0);
+        let Wide { low, high } = &self.wait[cause as usize];
+        add_wide(low, high, time.0);
     }
 
     pub(crate) fn totals(&self, memory_mb: u32) -> Totals {
-        let slot_ns = std::array::from_fn(|account| self.slot[account].get());
+        let slot_ns = Account::ALL.map(|account| {
+            let (low, high) = self.account(account);
+            read_wide(low, high)
+        });
         Totals {
-            counts: std::array::from_fn(|counter| self.counts[counter].load(Ordering::Relaxed)),
+            counts: std::array::from_fn(|counter| self.counter(Counter::ALL[counter]).load(Ordering::Relaxed)),
             slot_ns,
             slot_mb_ns: slot_ns.map(|time| time * u128::from(memory_mb)),
-            wait_ns: std::array::from_fn(|cause| self.wait[cause].get()),
+            wait_ns: std::array::from_fn(|cause| read_wide(&self.wait[cause].low, &self.wait[cause].high)),
+        }
+    }
+
+    fn counter(&self, counter: Counter) -> &AtomicU64 {
+        match counter {
+            Counter::WarmStarts => &self.warm.warm_starts,
+            Counter::Idles => &self.warm.idles,
+            other => &self.counts[other as usize],
+        }
+    }
+
+    /// Low and high word.
+    fn account(&self, account: Account) -> (&AtomicU64, &AtomicU64) {
+        let Wide { low, high } = &self.slot[account as usize];
+        match account {
+            Account::Idle => (&self.warm.idle_ns, high),
+            Account::Busy => (&self.warm.busy_ns, high),
+            _ => (low, high),
         }
     }
 }
@@ -175,17 +215,15 @@ struct Wide {
     high: AtomicU64,
 }
 
-impl Wide {
-    fn add(&self, amount: u64) {
-        let before = self.low.fetch_add(amount, Ordering::Relaxed);
-        if before.checked_add(amount).is_none() {
-            self.high.fetch_add(1, Ordering::Relaxed);
-        }
+fn add_wide(low: &AtomicU64, high: &AtomicU64, amount: u64) {
+    let before = low.fetch_add(amount, Ordering::Relaxed);
+    if before.checked_add(amount).is_none() {
+        high.fetch_add(1, Ordering::Relaxed);
     }
+}
 
-    fn get(&self) -> u128 {
-        u128::from(self.high.load(Ordering::Relaxed)) << 64 | u128::from(self.low.load(Ordering::Relaxed))
-    }
+fn read_wide(low: &AtomicU64, high: &AtomicU64) -> u128 {
+    u128::from(high.load(Ordering::Relaxed)) << 64 | u128::from(low.load(Ordering::Relaxed))
 }
 
 /// A copy of a ledger. Exact integers: two equal runs have equal totals.
@@ -253,15 +291,24 @@ fn add_each<T: Copy + std::ops::AddAssign>(sums: &mut [T], amounts: &[T]) {
 
 #[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
-    use super::{Account, Counter, FunctionLedger, Wide};
+    use super::{Account, Counter, FunctionLedger, WaitCause, WarmLedger};
     use crate::nanos::Nanos;
 
     #[test]
-    fn a_sum_of_time_carries_past_64_bits() {
-        let sum = Wide::default();
-        sum.add(u64::MAX);
-        sum.add(u64::MAX);
-        assert_eq!(sum.get(), 2 * u128::from(u64::MAX));
+    fn sums_of_time_carry_past_64_bits() {
+        let ledger = FunctionLedger::default();
+        for _ in 0..2 {
+            Account::ALL.iter().for_each(|&account| ledger.book_slot(account, Nanos::MAX));
+            WaitCause::ALL.iter().for_each(|&cause| ledger.book_wait(cause, Nanos::MAX));
+        }
+        let totals = ledger.totals(1);
+        assert_eq!(totals.slot_ns, [2 * u128::from(u64::MAX); 5]);
+        assert_eq!(totals.wait_ns, [2 * u128::from(u64::MAX); 3]);
+    }
+
+    #[test]
+    fn what_a_warm_request_moves_is_half_a_cache_line() {
+        assert_eq!((size_of::<WarmLedger>(), std::mem::offset_of!(FunctionLedger, warm)), (32, 0));
     }
 
     #[test]

@@ -19,7 +19,20 @@ use std::sync::{PoisonError, TryLockError};
 ///
 /// Every critical section of this crate leaves its data valid at each step, so a poisoned lock guards usable state.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    #[cfg(test)]
+    LOCKS.set(LOCKS.get() + 1);
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+thread_local! {
+    static LOCKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// How often this thread has called [`lock`].
+#[cfg(all(test, not(pilotlight_loom)))]
+pub(crate) fn locks_taken() -> u64 {
+    LOCKS.get()
 }
 
 /// Locks a mutex unless somebody holds it.

@@ -9,7 +9,7 @@ use crate::nanos::Nanos;
 use crate::policy::Handoff;
 use crate::pool::Waiter;
 use crate::sync::{Ordering, lock};
-use crate::table::{Cold, Function, State};
+use crate::table::{Cold, Function, Slot, State};
 
 /// What a request got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +44,10 @@ impl Engine {
             return Err(EngineError::Draining);
         }
         let entry = self.functions.at(function);
-        if let Some(index) = entry.pool.take(&self.slots) {
+        if let Some(taken) = entry.pool.take(&self.slots) {
             Self::demand_rises(now, entry);
             entry.ledger.count(Counter::WarmStarts);
-            return Ok(Assign::Warm(self.bind(entry, index, request, now)));
+            return Ok(Assign::Warm(Self::bind(entry, taken, request, now)));
         }
         self.assign_cold(now, function, entry, request, deadline, out)
     }
@@ -74,10 +74,10 @@ impl Engine {
         Self::demand_rises(now, function);
         let own_start = match self.config.policy.handoff {
             Handoff::Oldest => {
-                if let Some(index) = function.pool.wait_locked(&mut cold, &self.slots) {
+                if let Some(taken) = function.pool.wait_locked(&mut cold, &self.slots) {
                     self.waiting.fetch_sub(1, Ordering::Relaxed);
                     function.ledger.count(Counter::WarmStarts);
-                    return Ok(Assign::Warm(self.bind(function, index, request, now)));
+                    return Ok(Assign::Warm(Self::bind(function, taken, request, now)));
                 }
                 None
             }
@@ -109,13 +109,12 @@ impl Engine {
     }
 
     /// Makes a free instance that the caller took serve a request.
-    pub(super) fn bind(&self, function: &Function, index: u32, request: RequestTag, now: Nanos) -> SlotId {
-        let slot = self.slots.at(index);
+    pub(super) fn bind(function: &Function, (index, slot): (u32, &Slot), request: RequestTag, now: Nanos) -> SlotId {
         Self::book(function, slot, Account::Idle, now);
         slot.owner.store(request.0, Ordering::Relaxed);
         let free = slot.word();
-        let won = slot.transition(free, State::Busy);
-        assert!(won && free.state() == State::Idle, "a taken instance belongs to its taker");
+        assert!(free.state() == State::Idle, "a taken instance belongs to its taker");
+        slot.move_own(free, State::Busy);
         SlotId { index, generation: free.generation() }
     }
 
@@ -125,7 +124,7 @@ impl Engine {
         now: Nanos,
         (id, function): (FunctionId, &Function),
         waiter: &Waiter,
-        index: u32,
+        taken: (u32, &Slot),
         cause: WaitCause,
         out: &mut Vec<Command>,
     ) {
@@ -134,7 +133,7 @@ impl Engine {
         let wait = now.since(waiter.arrived);
         function.ledger.book_wait(cause, wait);
         self.config.policy.policy.waited(wait);
-        let slot = self.bind(function, index, waiter.request, now);
+        let slot = Self::bind(function, taken, waiter.request, now);
         out.push(Command::Wake { waiter: WaiterId { function: id, sequence: waiter.sequence }, result: Ok(slot) });
     }
 

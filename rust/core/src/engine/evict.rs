@@ -18,7 +18,7 @@ use crate::command::{Command, DestroyReason};
 use crate::ids::FunctionId;
 use crate::nanos::Nanos;
 use crate::sync::{Mutex, Ordering, lock, try_lock};
-use crate::table::{Cold, Function, SlotTable, State as SlotState, Word};
+use crate::table::{Cold, Function, Slot, SlotTable, State as SlotState, Word};
 
 /// The limit, and who waits for room under it.
 #[derive(Debug)]
@@ -133,9 +133,8 @@ impl Engine {
     }
 
     /// Ranks an instance that has just become free, and lets the first who waits for room look at it.
-    pub(super) fn rank_free(&self, now: Nanos, index: u32) {
+    pub(super) fn rank_free(&self, now: Nanos, index: u32, slot: &Slot) {
         let Some(limit) = &self.limit else { return };
-        let slot = self.slots.at(index);
         let word = slot.word();
         if word.state() == SlotState::Idle {
             let mut state = lock(&limit.state);

@@ -8,7 +8,7 @@ use crate::nanos::Nanos;
 use crate::policy::FreeInstance;
 use crate::pool::Offer;
 use crate::sync::{MutexGuard, Ordering, fence_after_rmw, lock};
-use crate::table::{Cold, Function, State};
+use crate::table::{Cold, Function, Slot, State, Word};
 
 /// What an Idle led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,25 @@ impl Engine {
         if *function.spec.key != *key || !matches!(word.state(), State::Idle | State::Busy | State::Retiring | State::Leaked) {
             return Idle::Unknown;
         }
+        self.end(now, (instance, slot, word), (id, function), request, bad, out)
+    }
+
+    /// [`Engine::handle_idle`] for a host that made the instance serve this request and mixes no functions up: it need not name the
+    /// function.
+    pub fn handle_end(&self, now: Nanos, instance: SlotId, request: RequestTag, bad: bool, out: &mut Vec<Command>) -> Idle {
+        let Some((slot, word)) = self.slots.find(instance) else { return Idle::Unknown };
+        self.end(now, (instance, slot, word), self.holder(slot), request, bad, out)
+    }
+
+    fn end(
+        &self,
+        now: Nanos,
+        (instance, slot, word): (SlotId, &Slot, Word),
+        (id, function): (FunctionId, &Function),
+        request: RequestTag,
+        bad: bool,
+        out: &mut Vec<Command>,
+    ) -> Idle {
         let owned = word.state() == State::Busy && slot.owner.load(Ordering::Relaxed) == request.0;
         let next = if bad || self.draining() { State::Retiring } else { State::Idle };
         // The epoch in the word fails a duplicate that slept while the instance went to another request.
@@ -42,10 +61,10 @@ impl Engine {
         let execution = Self::book(function, slot, Account::Busy, now);
         let level = Self::demand_falls(now, function, Some(execution));
         if next == State::Idle {
-            self.release(now, (id, function), instance.index, level, out);
+            self.release(now, (id, function), (instance.index, slot), level, out);
         } else {
             let reason = if bad { DestroyReason::NeedDestroy } else { DestroyReason::Draining };
-            self.give_up_instance(now, (id, function), instance, reason, out);
+            self.give_up_instance(now, (id, function), (instance, slot), reason, out);
         }
         Idle::Ended
     }
@@ -63,7 +82,7 @@ impl Engine {
         function.ledger.count(Counter::Abandoned);
         Self::book(function, slot, Account::Busy, now);
         let level = Self::demand_falls(now, function, None);
-        self.release(now, (id, function), instance.index, level, out);
+        self.release(now, (id, function), (instance.index, slot), level, out);
         Idle::Ended
     }
 
@@ -74,12 +93,19 @@ impl Engine {
     /// The promise of a free instance is made before the looks at the function's timer and at the drain flag, with a full fence
     /// between; a sweep disarms the timer, and a drain raises its flag, before they look at instances, with a full fence between. So one
     /// side sees the other: no free instance is left without a timer or behind a drain.
-    pub(super) fn release(&self, now: Nanos, (id, function): (FunctionId, &Function), index: u32, level: u32, out: &mut Vec<Command>) {
-        self.set_due(now, function, index, level);
-        match function.pool.offer(&self.slots, index) {
-            Offer::Free => self.became_free(now, (id, function), index, out),
+    pub(super) fn release(
+        &self,
+        now: Nanos,
+        (id, function): (FunctionId, &Function),
+        instance: (u32, &Slot),
+        level: u32,
+        out: &mut Vec<Command>,
+    ) {
+        self.set_due(now, function, instance.1, level);
+        match function.pool.offer(instance) {
+            Offer::Free => self.became_free(now, (id, function), instance, out),
             Offer::Waiting { pushed } => {
-                self.release_locked(now, (id, function), lock(&function.cold), index, pushed, WaitCause::Handoff, out);
+                self.release_locked(now, (id, function), lock(&function.cold), instance, pushed, WaitCause::Handoff, out);
             }
         }
     }
@@ -92,12 +118,12 @@ impl Engine {
         now: Nanos,
         (id, function): (FunctionId, &Function),
         mut cold: MutexGuard<'_, Cold>,
-        index: u32,
+        instance: (u32, &Slot),
         pushed: bool,
         cause: WaitCause,
         out: &mut Vec<Command>,
     ) {
-        if let Some(taken) = function.pool.offer_locked(&mut cold, &self.slots, index, pushed) {
+        if let Some(taken) = function.pool.offer_locked(&mut cold, &self.slots, instance, pushed) {
             let waiter = cold.waiters.pop_oldest().expect("the hand-off word counts waiters");
             // What its predecessor's execution has just taught may call for a start.
             self.start_wanted(now, id, function, &mut cold, out);
@@ -106,15 +132,14 @@ impl Engine {
             self.serve(now, (id, function), &waiter, taken, cause, out);
         } else {
             drop(cold);
-            self.became_free(now, (id, function), index, out);
+            self.became_free(now, (id, function), instance, out);
         }
     }
 
     /// Sets the end of the keep-alive of an instance that becomes free now.
-    pub(super) fn set_due(&self, now: Nanos, function: &Function, index: u32, level: u32) {
+    pub(super) fn set_due(&self, now: Nanos, function: &Function, slot: &Slot, level: u32) {
         let free = FreeInstance { facts: self.facts(now, function), level };
         let due = now + function.policy.keep_alive(&free);
-        let slot = self.slots.at(index);
         slot.due.store(due.0, Ordering::Relaxed);
         if self.limit.is_some() {
             let ranked = self.config.policy.policy.ranks_instances();
@@ -123,10 +148,10 @@ impl Engine {
     }
 
     /// The second half of [`Engine::release`]: the promise has been made, by a read-modify-write.
-    fn became_free(&self, now: Nanos, (id, function): (FunctionId, &Function), index: u32, out: &mut Vec<Command>) {
+    fn became_free(&self, now: Nanos, (id, function): (FunctionId, &Function), (index, slot): (u32, &Slot), out: &mut Vec<Command>) {
         fence_after_rmw();
-        self.arm(id, function, Nanos(self.slots.at(index).due.load(Ordering::Relaxed)));
-        self.rank_free(now, index);
+        self.arm(id, function, Nanos(slot.due.load(Ordering::Relaxed)));
+        self.rank_free(now, index, slot);
         if self.draining() {
             self.retire_free(now, function, out);
         }
@@ -137,11 +162,10 @@ impl Engine {
         &self,
         now: Nanos,
         (id, function): (FunctionId, &Function),
-        instance: SlotId,
+        (instance, slot): (SlotId, &Slot),
         reason: DestroyReason,
         out: &mut Vec<Command>,
     ) {
-        let slot = self.slots.at(instance.index);
         slot.owner.store(0, Ordering::Relaxed);
         if !self.draining() {
             // It will not serve those who wait: they may want a start instead.

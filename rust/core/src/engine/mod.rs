@@ -1,6 +1,9 @@
 //! The engine: tables, pools and policy put together. One file a subject, each an `impl Engine`.
 
+mod agenda;
 mod assign;
+#[cfg(all(test, not(pilotlight_loom)))]
+mod cost;
 mod drain;
 mod evict;
 mod idle;
@@ -11,6 +14,8 @@ mod sweep;
 mod timers;
 
 use std::collections::{BTreeMap, VecDeque};
+
+use crossbeam_utils::CachePadded;
 
 pub use assign::Assign;
 pub use idle::Idle;
@@ -28,23 +33,23 @@ use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering};
 use crate::table::{Function, FunctionRef, FunctionSpec, FunctionTable, Slot, SlotTable, State, Word};
 
 /// The scaler's mind. See the crate's documentation for the contract with its host.
+///
+/// What cold starts write stands in cache lines of its own: what every request reads (the tables' addresses, the configuration, the phase)
+/// is not written while others start.
 #[derive(Debug)]
 pub struct Engine {
     config: EngineConfig,
     functions: FunctionTable,
     slots: SlotTable,
-    timers: Timers,
+    timers: CachePadded<Timers>,
     /// Memory size → functions that wait for a slot of that size and would take over another's cancelled start, oldest first.
-    seekers: Mutex<BTreeMap<u32, VecDeque<FunctionId>>>,
+    seekers: CachePadded<Mutex<BTreeMap<u32, VecDeque<FunctionId>>>>,
     /// Requests waiting, over all functions.
-    waiting: AtomicU64,
-    /// Smoothed duration of CreateSlot in ns, over all functions: creating is the platform's work, not the function's.
-    create_ns: AtomicU64,
-    /// Smoothed duration of Init in ns, over all functions: what to expect of a new one.
-    init_ns: AtomicU64,
+    waiting: CachePadded<AtomicU64>,
+    means: CachePadded<Means>,
     /// The policy's regular reviews are scheduled.
     reviews_begun: AtomicBool,
-    live: LiveCount,
+    live: CachePadded<LiveCount>,
     /// The limit on their memory, if there is one.
     limit: Option<Limit>,
     /// A [`Phase`].
@@ -53,6 +58,15 @@ pub struct Engine {
 
 /// When to come back after a look that other threads kept from being complete.
 const LOOK_AGAIN: Nanos = Nanos::from_millis(1);
+
+/// What starts take, over all functions. Every Idle reads it, the end of a CreateSlot or an Init writes it.
+#[derive(Debug, Default)]
+struct Means {
+    /// Smoothed duration of CreateSlot in ns: creating is the platform's work, not the function's.
+    create_ns: AtomicU64,
+    /// Smoothed duration of Init in ns: what to expect of a new function.
+    init_ns: AtomicU64,
+}
 
 /// Slots that exist, and the most there ever were.
 #[derive(Debug, Default)]
@@ -78,13 +92,12 @@ impl Engine {
         Self {
             functions: FunctionTable::new(config.max_functions),
             slots: SlotTable::new(),
-            timers: Timers::new(),
-            seekers: Mutex::new(BTreeMap::new()),
-            waiting: AtomicU64::new(0),
-            create_ns: AtomicU64::new(0),
-            init_ns: AtomicU64::new(0),
+            timers: CachePadded::new(Timers::new()),
+            seekers: CachePadded::new(Mutex::new(BTreeMap::new())),
+            waiting: CachePadded::new(AtomicU64::new(0)),
+            means: CachePadded::default(),
             reviews_begun: AtomicBool::new(false),
-            live: LiveCount::default(),
+            live: CachePadded::default(),
             limit: config.policy.memory_limit_mb.map(Limit::new),
             phase: AtomicU8::new(Phase::Running as u8),
             config,
@@ -152,9 +165,9 @@ impl Engine {
     }
 
     fn facts(&self, now: Nanos, function: &Function) -> Facts {
-        let create = Nanos(self.create_ns.load(Ordering::Relaxed));
+        let create = Nanos(self.means.create_ns.load(Ordering::Relaxed));
         // Until its own first Init, a function is thought to take as long as the others did.
-        let inits = [&function.init_ns, &self.init_ns].map(|init| init.load(Ordering::Relaxed));
+        let inits = [&function.init_ns, &self.means.init_ns].map(|init| init.load(Ordering::Relaxed));
         let init = inits.into_iter().find(|&init| init > 0);
         Facts { now, memory_mb: function.spec.memory_mb, cold_start: init.map_or(Nanos::ZERO, |init| create + Nanos(init)) }
     }

@@ -34,7 +34,7 @@ impl Engine {
         let mut cold = lock(&function.cold);
         let wanted = !self.draining() && (self.config.policy.surplus == Surplus::Keep || self.still_needed(function, &mut cold, id.index));
         advance(id, slot, word, if wanted { State::Initialising } else { State::Retiring })?;
-        smooth(&self.create_ns, took);
+        smooth(&self.means.create_ns, took);
         cold.creating -= 1;
         if wanted {
             cold.initialising += 1;
@@ -70,18 +70,18 @@ impl Engine {
         advance(id, slot, word, State::Idle)?;
         cold.initialising -= 1;
         smooth(&function.init_ns, took);
-        smooth(&self.init_ns, took);
+        smooth(&self.means.init_ns, took);
         Self::book(function, slot, Account::Starting, now);
         if self.config.policy.handoff == Handoff::None
             && let Some(waiter) = cold.waiters.remove_bound_to(id.index)
         {
             drop(cold);
-            self.serve(now, (holder, function), &waiter, id.index, WaitCause::ColdStart, out);
+            self.serve(now, (holder, function), &waiter, (id.index, slot), WaitCause::ColdStart, out);
         } else {
             let instances = function.instances(&cold) + 1;
-            self.set_due(now, function, id.index, instances);
+            self.set_due(now, function, slot, instances);
             // Under the same lock: between "no longer starting" and "free" a waiter would look as if nothing were on its way.
-            self.release_locked(now, (holder, function), cold, id.index, false, WaitCause::ColdStart, out);
+            self.release_locked(now, (holder, function), cold, (id.index, slot), false, WaitCause::ColdStart, out);
         }
         Ok(())
     }
@@ -147,8 +147,8 @@ impl Engine {
         slot.owner.store(0, Ordering::Relaxed);
         slot.function.store(id.0, Ordering::Relaxed);
         let vacant = slot.word();
-        let won = slot.transition(vacant, State::Creating);
-        assert!(won && vacant.state() == State::Vacant, "an allocated place is vacant");
+        assert!(vacant.state() == State::Vacant, "an allocated place is vacant");
+        slot.move_own(vacant, State::Creating);
         cold.creating += 1;
         self.slot_appeared(memory_mb);
         function.ledger.count(Counter::Starts);

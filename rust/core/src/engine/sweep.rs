@@ -1,6 +1,6 @@
 //! What time alone brings: deadlines pass, keep-alives end, failed destroys are repeated.
 
-use super::timers::Due;
+use super::agenda::Due;
 use super::{Engine, LOOK_AGAIN};
 use crate::command::{Command, DestroyReason, WakeError};
 use crate::error::EngineError;
@@ -75,7 +75,7 @@ impl Engine {
     }
 
     pub(super) fn arm(&self, id: FunctionId, function: &Function, at: Nanos) {
-        self.timers.arm(id, &function.armed, at, |id| &self.functions.at(id).armed);
+        self.timers.arm(id, &function.armed, at);
     }
 
     /// Retires every free instance of a function.
@@ -143,11 +143,10 @@ impl Engine {
 
     /// Retires the free instance on top of the stack and returns its index, if there is one.
     pub(super) fn retire_one(&self, now: Nanos, function: &Function, reason: DestroyReason, out: &mut Vec<Command>) -> Option<u32> {
-        let index = function.pool.take(&self.slots)?;
-        let slot = self.slots.at(index);
+        let (index, slot) = function.pool.take(&self.slots)?;
         let word = slot.word();
-        let won = slot.transition(word, State::Retiring);
-        assert!(won && word.state() == State::Idle, "a taken instance belongs to its taker");
+        assert!(word.state() == State::Idle, "a taken instance belongs to its taker");
+        slot.move_own(word, State::Retiring);
         Self::book(function, slot, Account::Idle, now);
         slot.owner.store(0, Ordering::Relaxed);
         function.ledger.count(if reason == DestroyReason::MemoryPressure { Counter::Evicted } else { Counter::Retired });

@@ -51,7 +51,7 @@ impl Pool {
     }
 
     /// Takes a free instance, the one that became free last; `None` if there is none.
-    pub(crate) fn take(&self, slots: &SlotTable) -> Option<u32> {
+    pub(crate) fn take<'a>(&self, slots: &'a SlotTable) -> Option<(u32, &'a Slot)> {
         let mut word = self.word.load(Ordering::Relaxed);
         while word > 0 {
             match self.word.compare_exchange_weak(word, word - 1, Ordering::Acquire, Ordering::Relaxed) {
@@ -63,12 +63,12 @@ impl Pool {
     }
 
     /// Offers a free instance without the lock.
-    pub(crate) fn offer(&self, slots: &SlotTable, index: u32) -> Offer {
+    pub(crate) fn offer(&self, instance: (u32, &Slot)) -> Offer {
         let mut word = self.word.load(Ordering::Relaxed);
         if word < 0 {
             return Offer::Waiting { pushed: false };
         }
-        self.free.push(slots, index);
+        self.free.push(instance);
         loop {
             if word < 0 {
                 return Offer::Waiting { pushed: true };
@@ -82,14 +82,20 @@ impl Pool {
 
     /// Offers under the lock what [`Pool::offer`] could not place; returns an instance for the oldest waiter, whom the caller must
     /// then remove from the queue, or `None` if nobody waits any more (the instance is free then).
-    pub(crate) fn offer_locked(&self, _: &mut Cold, slots: &SlotTable, index: u32, pushed: bool) -> Option<u32> {
+    pub(crate) fn offer_locked<'a>(
+        &self,
+        _: &mut Cold,
+        slots: &'a SlotTable,
+        instance: (u32, &'a Slot),
+        pushed: bool,
+    ) -> Option<(u32, &'a Slot)> {
         if self.word.load(Ordering::Relaxed) < 0 {
             self.word.fetch_add(1, Ordering::Relaxed);
             // A pushed instance without its promise leaves one more on the stack than there are promises: any may be popped.
-            return Some(if pushed { self.promised(slots) } else { index });
+            return Some(if pushed { self.promised(slots) } else { instance });
         }
         if !pushed {
-            self.free.push(slots, index);
+            self.free.push(instance);
         }
         // Not negative under the lock, so it cannot become negative now.
         self.word.fetch_add(1, Ordering::Release);
@@ -97,7 +103,7 @@ impl Pool {
     }
 
     /// Counts one more waiting request, unless an instance became free meanwhile: then that is returned and nothing is counted.
-    pub(crate) fn wait_locked(&self, _: &mut Cold, slots: &SlotTable) -> Option<u32> {
+    pub(crate) fn wait_locked<'a>(&self, _: &mut Cold, slots: &'a SlotTable) -> Option<(u32, &'a Slot)> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             match self.word.compare_exchange_weak(word, word - 1, Ordering::Acquire, Ordering::Relaxed) {
@@ -128,7 +134,7 @@ impl Pool {
         self.word.load(Ordering::Relaxed)
     }
 
-    fn promised(&self, slots: &SlotTable) -> u32 {
+    fn promised<'a>(&self, slots: &'a SlotTable) -> (u32, &'a Slot) {
         self.free.pop(slots).expect("the hand-off word promised a free instance")
     }
 }

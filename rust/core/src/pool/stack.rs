@@ -8,7 +8,7 @@
 //! fails (it would take 2³² changes in between to fool it). Push releases the link it wrote, pop acquires it.
 
 use crate::sync::{AtomicU64, Ordering};
-use crate::table::SlotTable;
+use crate::table::{Slot, SlotTable};
 
 #[derive(Debug)]
 pub(super) struct FreeStack {
@@ -20,8 +20,8 @@ impl FreeStack {
         Self { head: AtomicU64::new(0) }
     }
 
-    pub(super) fn push(&self, slots: &SlotTable, index: u32) {
-        let link = &slots.at(index).next;
+    pub(super) fn push(&self, (index, slot): (u32, &Slot)) {
+        let link = &slot.next;
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             link.store(top(head), Ordering::Relaxed);
@@ -32,13 +32,14 @@ impl FreeStack {
         }
     }
 
-    pub(super) fn pop(&self, slots: &SlotTable) -> Option<u32> {
+    pub(super) fn pop<'a>(&self, slots: &'a SlotTable) -> Option<(u32, &'a Slot)> {
         let mut head = self.head.load(Ordering::Acquire);
         loop {
             let index = top(head).checked_sub(1)?;
-            let below = slots.at(index).next.load(Ordering::Relaxed);
+            let slot = slots.at(index);
+            let below = slot.next.load(Ordering::Relaxed);
             match self.head.compare_exchange_weak(head, successor(head, below), Ordering::Acquire, Ordering::Acquire) {
-                Ok(_) => return Some(index),
+                Ok(_) => return Some((index, slot)),
                 Err(seen) => head = seen,
             }
         }
@@ -71,11 +72,11 @@ mod tests {
         let indices: Vec<u32> = (0..3).map(|_| slots.allocate().0).collect();
         let stack = FreeStack::new();
         for &index in &indices {
-            stack.push(&slots, index);
+            stack.push((index, slots.at(index)));
         }
         for &index in indices.iter().rev() {
-            assert_eq!(stack.pop(&slots), Some(index));
+            assert_eq!(stack.pop(&slots).map(|(popped, _)| popped), Some(index));
         }
-        assert_eq!(stack.pop(&slots), None);
+        assert!(stack.pop(&slots).is_none());
     }
 }

@@ -19,6 +19,9 @@ pub(crate) struct Waiter {
     pub(crate) own_start: Option<u32>,
 }
 
+/// Places that an empty queue keeps.
+const KEPT: usize = 16;
+
 /// Waiting requests in order of arrival.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
@@ -40,7 +43,16 @@ impl Waiters {
     }
 
     pub(crate) fn pop_oldest(&mut self) -> Option<Waiter> {
-        self.queue.pop_front()
+        let oldest = self.queue.pop_front();
+        self.give_back();
+        oldest
+    }
+
+    /// Gives back the space that a long queue took, once it is over: an idle function takes little.
+    fn give_back(&mut self) {
+        if self.queue.is_empty() && self.queue.capacity() > KEPT {
+            self.queue = VecDeque::new();
+        }
     }
 
     pub(crate) fn oldest_mut(&mut self) -> Option<&mut Waiter> {

@@ -2,8 +2,6 @@
 
 use std::sync::OnceLock;
 
-use crossbeam_utils::CachePadded;
-
 use super::chunked::Chunked;
 use crate::error::EngineError;
 use crate::ids::FunctionId;
@@ -45,28 +43,37 @@ impl FunctionSpec {
     }
 }
 
-/// Everything the engine keeps about one function.
+/// Everything the engine keeps about one function, laid out by who writes it:
+///
+/// | bytes | what | written by |
+/// |---|---|---|
+/// | 0–63 | policy, spec, duration of Init | starts, one word |
+/// | 64–127 | hand-off word, stack, demand, timer, warm half of the ledger | every warm Assign and Idle |
+/// | 128– | the ledger's other half, the part behind the lock | whatever is not warm |
+///
+/// No two functions share a line, nor a pair of lines that the processor fetches together.
 #[derive(Debug)]
+#[repr(C, align(128))]
 pub(crate) struct Function {
+    /// What is decided for it, and what was learnt of it.
+    pub(crate) policy: Box<dyn FunctionPolicy>,
     pub(crate) spec: FunctionSpec,
+    /// Smoothed duration of its Inits in ns; 0: none seen.
+    pub(crate) init_ns: AtomicU64,
+    /// Free instances and the hand-off word.
+    pub(crate) pool: Pool,
+    /// Requests that execute or wait. Moves with every Assign and Idle, a step apart from the hand-off word: policies read it as a
+    /// measure, nothing relies on it.
+    pub(crate) demand: AtomicU32,
+    /// When the timer of this function fires; `u64::MAX`: not armed.
+    pub(crate) armed: AtomicU64,
+    pub(crate) ledger: FunctionLedger,
+    /// What only waiting, starting and retiring touch.
+    pub(crate) cold: Mutex<Cold>,
     /// The function with the same key that this one replaced.
     older: Option<FunctionId>,
     /// Functions with this key up to this one.
     version: u32,
-    /// What is decided for it, and what was learnt of it.
-    pub(crate) policy: Box<dyn FunctionPolicy>,
-    /// Free instances and the hand-off word.
-    pub(crate) pool: CachePadded<Pool>,
-    /// Requests that execute or wait. Moves with every Assign and Idle, a step apart from the hand-off word: policies read it as a
-    /// measure, nothing relies on it.
-    pub(crate) demand: AtomicU32,
-    pub(crate) ledger: FunctionLedger,
-    /// When the timer of this function fires; `u64::MAX`: not armed.
-    pub(crate) armed: AtomicU64,
-    /// Smoothed duration of its Inits in ns; 0: none seen.
-    pub(crate) init_ns: AtomicU64,
-    /// What only waiting, starting and retiring touch.
-    pub(crate) cold: Mutex<Cold>,
 }
 
 /// The part of a function behind its lock. No warm Assign or Idle takes it.
@@ -210,7 +217,7 @@ impl Function {
             spec,
             older,
             version,
-            pool: CachePadded::new(Pool::new()),
+            pool: Pool::new(),
             demand: AtomicU32::new(0),
             ledger: FunctionLedger::default(),
             armed: AtomicU64::new(u64::MAX),
@@ -222,13 +229,24 @@ impl Function {
 
 #[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
-    use super::{FunctionRef, FunctionTable};
+    use std::mem::offset_of;
+
+    use super::{Function, FunctionRef, FunctionTable};
     use crate::error::EngineError;
+    use crate::ledger::WarmLedger;
     use crate::nanos::Nanos;
     use crate::policy::Fixed;
 
     const POLICY: Fixed = Fixed { keep_alive: Nanos::ZERO };
     const A: FunctionRef<'_> = FunctionRef { key: "a", runtime: "go", timeout_s: 60, memory_mb: 128 };
+
+    #[test]
+    fn what_warm_requests_write_is_one_cache_line_and_what_they_only_read_another() {
+        assert_eq!(offset_of!(Function, policy), 0);
+        assert_eq!(offset_of!(Function, pool), 64);
+        assert_eq!(offset_of!(Function, ledger) + size_of::<WarmLedger>(), 128);
+        assert_eq!((align_of::<Function>(), size_of::<Function>()), (128, 640));
+    }
 
     #[test]
     fn a_changed_field_makes_another_function_and_both_stay_known() {

@@ -10,8 +10,12 @@
 //!
 //! # Ordering
 //!
-//! The word changes by compare-exchange only, acquire and release: who wins a transition owns the slot's other fields until its next
-//! one. Those fields are relaxed atomics; they are published by the word, or by the hand-off word when the slot becomes free.
+//! The word changes by compare-exchange, acquire and release: who wins a transition owns the slot's other fields until its next one.
+//! Out of the states in which a slot already has one owner (free and taken off its stack, vacant and allocated) that owner stores the
+//! word, with release. The other fields are relaxed atomics; they are published by the word, or by the hand-off word when the slot
+//! becomes free.
+
+use crossbeam_utils::CachePadded;
 
 use super::chunked::Chunked;
 use crate::ids::SlotId;
@@ -114,6 +118,13 @@ impl Slot {
         self.word.compare_exchange(from.0, from.with(state).0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
+    /// Moves a slot that only the caller can move, a free one it has taken or a vacant place it was given: no other transition can
+    /// be under way, so this one needs no compare-exchange.
+    pub(crate) fn move_own(&self, from: Word, state: State) {
+        debug_assert_eq!(self.word(), from, "a slot of one's own moves by one's own hand only");
+        self.word.store(from.with(state).0, Ordering::Release);
+    }
+
     /// Starts the account of a new state at `now` and returns how long the old one lasted.
     pub(crate) fn restart_clock(&self, now: Nanos) -> Nanos {
         let since = Nanos(self.since.load(Ordering::Relaxed));
@@ -126,7 +137,7 @@ impl Slot {
 #[derive(Debug)]
 pub(crate) struct SlotTable {
     slots: Chunked<Slot>,
-    places: Mutex<Places>,
+    places: CachePadded<Mutex<Places>>,
 }
 
 #[derive(Debug, Default)]
@@ -139,7 +150,7 @@ struct Places {
 
 impl SlotTable {
     pub(crate) fn new() -> Self {
-        Self { slots: Chunked::new(), places: Mutex::new(Places::default()) }
+        Self { slots: Chunked::new(), places: CachePadded::new(Mutex::new(Places::default())) }
     }
 
     /// Takes a vacant place; its state is still `Vacant`.
