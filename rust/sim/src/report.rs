@@ -93,6 +93,8 @@ impl Waits {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     waits: Waits,
+    /// Requests that waited 0 ns: most, so the histogram is told of them at the end.
+    unwaited: u64,
     requests: Option<RequestColumns>,
 }
 
@@ -101,6 +103,7 @@ impl Recorder {
         let histogram = Histogram::new(Waits::DIGITS).expect("three digits are allowed");
         Self {
             waits: Waits { histogram, longest: 0 },
+            unwaited: 0,
             requests: per_request.then(|| RequestColumns { wait_ns: Vec::new(), outcome: Vec::new() }),
         }
     }
@@ -116,7 +119,9 @@ impl Recorder {
 
     /// Notes the end of a request's wait. `request`: its row.
     pub(crate) fn record(&mut self, request: u64, outcome: Outcome, wait: Nanos) {
-        if outcome != Outcome::Failed {
+        if wait == Nanos::ZERO && outcome != Outcome::Failed {
+            self.unwaited += 1;
+        } else if outcome != Outcome::Failed {
             self.waits.histogram.record(wait.0).expect("the histogram resizes itself");
             self.waits.longest = self.waits.longest.max(wait.0);
         }
@@ -127,7 +132,8 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn finish(self) -> (Waits, Option<RequestColumns>) {
+    pub(crate) fn finish(mut self) -> (Waits, Option<RequestColumns>) {
+        self.waits.histogram.record_n(0, self.unwaited).expect("0 is in range");
         (self.waits, self.requests)
     }
 }

@@ -1,6 +1,6 @@
 //! The run: the engine's host in virtual time.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use pilotlight_core::policy::PolicySpec;
@@ -9,7 +9,7 @@ use pilotlight_core::{Assign, Command, Engine, EngineConfig, FunctionId, Functio
 use crate::diary::Diary;
 use crate::error::SimError;
 use crate::platform::Platform;
-use crate::queue::{Event, EventQueue, Kind};
+use crate::queue::{EventQueue, Kind};
 use crate::report::{Outcome, Recorder, Report};
 use crate::starts::{StartTable, Starts};
 use crate::trace::{AsChunk, Checker, Chunk, FunctionModel, Request};
@@ -71,8 +71,9 @@ pub fn simulate<C: AsChunk, E: From<SimError>>(
 }
 
 /// What a busy or starting slot is occupied with.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Subject {
+    slot: SlotId,
     /// The row of the request that it serves.
     request: u64,
     /// The function of that request, or of the start.
@@ -101,7 +102,8 @@ struct Run<'a> {
     arrived: u64,
     /// By slot index.
     subjects: Vec<Subject>,
-    waiting: HashMap<WaiterId, Waiting, foldhash::fast::RandomState>,
+    /// By function, in order of arrival.
+    waiting: Vec<VecDeque<(WaiterId, Waiting)>>,
     recorder: Recorder,
     diary: Option<Diary>,
     commands: Vec<Command>,
@@ -138,7 +140,7 @@ impl<'a> Run<'a> {
             now: Nanos::ZERO,
             arrived: 0,
             subjects: Vec::new(),
-            waiting: HashMap::default(),
+            waiting: functions.iter().map(|_| VecDeque::new()).collect(),
             recorder: Recorder::new(options.per_request),
             diary,
             commands: Vec::new(),
@@ -191,7 +193,7 @@ impl<'a> Run<'a> {
         match self.engine.handle_assign(self.now, function, RequestTag(row), Nanos::MAX, &mut self.commands)? {
             Assign::Warm(slot) => self.serve(&Waiting { row, request }, slot, Outcome::Warm),
             Assign::Waiting(waiter) => {
-                self.waiting.insert(waiter, Waiting { row, request });
+                self.waiting[function.index()].push_back((waiter, Waiting { row, request }));
                 self.carry_out(Outcome::Handoff);
             }
         }
@@ -200,13 +202,13 @@ impl<'a> Run<'a> {
 
     /// Reports the next event to the engine.
     fn happen(&mut self) {
-        let Some(Event { kind, slot, .. }) = self.queue.pop() else { return };
+        let Some((kind, slot)) = self.queue.pop() else { return };
         let (now, engine, out) = (self.now, &self.engine, &mut self.commands);
-        let subject = self.subjects[slot.index()];
+        let subject = self.subjects[slot];
+        let slot = subject.slot;
         let accepted = match kind {
             Kind::RequestEnded => {
-                let key = &self.functions[subject.function as usize].key;
-                let ended = engine.handle_idle(now, slot, key, RequestTag(subject.request), subject.bad, out);
+                let ended = engine.handle_end(now, slot, RequestTag(subject.request), subject.bad, out);
                 assert_eq!(ended, Idle::Ended, "the request had the instance");
                 Ok(())
             }
@@ -242,7 +244,7 @@ impl<'a> Run<'a> {
                     self.engine.handle_slot_destroyed(self.now, slot).expect("the engine asked for this destroy");
                 }
                 Command::Wake { waiter, result } => {
-                    let waiting = self.waiting.remove(&waiter).expect("a request is woken once");
+                    let waiting = self.woken(waiter);
                     match result {
                         Ok(slot) => self.serve(&waiting, slot, woken),
                         Err(_) => self.recorder.record(waiting.row, Outcome::Failed, self.now.since(waiting.request.arrival)),
@@ -253,32 +255,41 @@ impl<'a> Run<'a> {
         self.commands = commands;
     }
 
+    /// Takes a request out of those that wait: nearly always the oldest of its function.
+    fn woken(&mut self, waiter: WaiterId) -> Waiting {
+        let queue = &mut self.waiting[waiter.function().index()];
+        let place = queue.iter().position(|(known, _)| *known == waiter).expect("a request is woken once");
+        queue.remove(place).expect("it is there").1
+    }
+
     /// Lets a request execute on the instance it got.
     fn serve(&mut self, &Waiting { row, request }: &Waiting, slot: SlotId, outcome: Outcome) {
         self.recorder.record(row, outcome, self.now.since(request.arrival));
         if outcome == Outcome::ColdStart {
             self.starts.book(slot, request.function as usize, request.arrival, self.now);
         }
-        let subject = Subject { request: row, function: request.function, bad: request.bad };
-        self.schedule(request.duration, Kind::RequestEnded, slot, subject);
+        let subject = Subject { slot, request: row, function: request.function, bad: request.bad };
+        self.schedule(request.duration, Kind::RequestEnded, subject);
     }
 
     /// Lets a step of a start take its time.
     fn start(&mut self, took: Nanos, kind: Kind, slot: SlotId, function: FunctionId) {
         let function = u32::try_from(function.index()).expect("function tables are limited");
-        self.schedule(took, kind, slot, Subject { function, ..Subject::default() });
+        self.schedule(took, kind, Subject { slot, request: 0, function, bad: false });
     }
 
-    fn schedule(&mut self, after: Nanos, kind: Kind, slot: SlotId, subject: Subject) {
-        if self.subjects.len() <= slot.index() {
-            self.subjects.resize(slot.index() + 1, Subject::default());
+    fn schedule(&mut self, after: Nanos, kind: Kind, subject: Subject) {
+        let place = subject.slot.index();
+        match self.subjects.get_mut(place) {
+            Some(before) => *before = subject,
+            // Indices in between are of slots that are on their way here.
+            None => self.subjects.resize(place + 1, subject),
         }
-        self.subjects[slot.index()] = subject;
-        self.queue.schedule(self.now + after, kind, slot);
+        self.queue.schedule(self.now + after, kind, u32::try_from(place).expect("an index has 32 bits"));
     }
 
     fn finish(mut self, end: Nanos) -> Report {
-        for waiting in self.waiting.values() {
+        for (_, waiting) in self.waiting.iter().flatten() {
             self.recorder.record(waiting.row, Outcome::Failed, end.since(waiting.request.arrival));
         }
         let explanation = self.diary.map(|diary| diary.finish(end, &self.engine));
