@@ -3,20 +3,13 @@
 use std::ops::ControlFlow;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use pilotlight_benches::mix;
 use pilotlight_core::Nanos;
 use pilotlight_core::policy::PolicySpec;
 use pilotlight_sim::{Chunk, FunctionModel, Options, SimError, simulate};
 
 const REQUESTS: u64 = 100_000;
 const FUNCTIONS: u32 = 50;
-
-/// A well-mixed number for each counter (splitmix64).
-fn mix(counter: u64) -> u64 {
-    let mut z = counter.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
 
 fn run(c: &mut Criterion) {
     let arrival_ns: Vec<u64> = (0..REQUESTS).map(|row| row * 10_000_000 + mix(row) % 10_000_000).collect();

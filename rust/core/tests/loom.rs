@@ -1,6 +1,20 @@
 //! Every interleaving of the words that decide who gets which instance, on the engine itself.
 //!
-//! Run by `make loom`: `RUSTFLAGS="--cfg pilotlight_loom" LOOM_MAX_PREEMPTIONS=3 cargo test -p pilotlight-core --test loom`.
+//! Run by `make test-loom`: `RUSTFLAGS="--cfg pilotlight_loom" LOOM_MAX_PREEMPTIONS=3 cargo test -p pilotlight-core --test loom`. The bound
+//! of every model is three preemptions, its threads and calls are those one sees in it.
+//!
+//! | transition | against | model |
+//! |---|---|---|
+//! | hand-off word up | down below zero | `an_idle_and_an_assign_always_meet` |
+//! | hand-off word down | down | `two_assigns_never_share_an_instance` |
+//! | top of the stack off | off, on and off again (ABA) | `an_instance_that_comes_and_goes_is_handed_out_once` |
+//! | slot busy to free | the same by a late twin | `of_two_idles_of_one_request_one_counts` |
+//! | slot free to busy, by its taker's store | busy to retiring, by the drain's deadline | `a_drain_deadline_never_ends_the_next_request` |
+//! | retire | assign, idle, a target that holds the instance | `a_sweep_…`, `an_instance_freed_…`, `a_sweep_never_takes_…` |
+//! | cancel | finish: hand-off, or a start | `a_cancelled_request_and_…` |
+//! | created slot taken over | its next function's waiter leaving | `a_slot_that_changes_hands_…` |
+//! | evict | idle | `a_start_without_room_never_misses_…` |
+//!
 //! Functions are registered, and instances started, before the threads: what is explored is the warm path, the queue, the sweep and the
 //! drain against each other. Not explored: the function map (papaya) and the growth of the tables (`OnceLock`).
 #![cfg(pilotlight_loom)]
@@ -156,6 +170,115 @@ fn a_drain_misses_neither_a_free_instance_nor_a_waiter() {
             Ok(Assign::Waiting(_)) => panic!("the instance was free or the drain had begun"),
             Err(_) => assert!(destroyed, "a free instance was left behind the drain"),
         }
+    });
+}
+
+#[test]
+fn an_instance_that_comes_and_goes_is_handed_out_once() {
+    loom::model(|| {
+        let (engine, function, slots) = engine("fixed", 2);
+        // Freed last, slots[1] is on top.
+        idle(&engine, slots[0], 0);
+        idle(&engine, slots[1], 1);
+        let twin = Arc::clone(&engine);
+        let other = thread::spawn(move || {
+            let Assign::Warm(first) = assign(&twin, function, 10).0 else { panic!("two are free, and one other asks") };
+            assert_eq!(idle(&twin, first, 10).0, Idle::Ended);
+            assign(&twin, function, 11).0
+        });
+        let (mine, _) = assign(&engine, function, 12);
+        let theirs = other.join().unwrap();
+        assert!(matches!((mine, theirs), (Assign::Warm(a), Assign::Warm(b)) if a != b), "{mine:?} {theirs:?}");
+        assert_eq!(at_rest(&engine), (0, 0));
+    });
+}
+
+#[test]
+fn a_drain_deadline_never_ends_the_next_request() {
+    loom::model(|| {
+        let (engine, function, slots) = engine("fixed", 1);
+        let (slot, twin) = (slots[0], Arc::clone(&engine));
+        let other = thread::spawn(move || (idle(&twin, slot, 0).0, assign(&twin, function, 10).0));
+        let mut out = Vec::new();
+        engine.handle_drain_deadline(NOW, &mut out);
+        let (ended, next) = other.join().unwrap();
+        let destroyed = !out.is_empty();
+        match (ended, next) {
+            // Ended in time: the deadline found the instance free, or destroyed it under the next request.
+            (Idle::Ended, Assign::Warm(held)) => {
+                assert_eq!(held, slot);
+                assert_eq!(idle(&engine, slot, 10).0, if destroyed { Idle::Duplicate } else { Idle::Ended });
+            }
+            (Idle::Duplicate, Assign::Waiting(_)) => assert!(destroyed),
+            other => panic!("{other:?}"),
+        }
+        assert!(out.len() <= 1, "{out:?}");
+    });
+}
+
+#[test]
+fn a_sweep_never_takes_what_a_target_holds() {
+    loom::model(|| {
+        let (engine, function, slots) = engine("floor:instances=1,keep_alive=0s", 2);
+        idle(&engine, slots[0], 0);
+        let (slot, twin) = (slots[1], Arc::clone(&engine));
+        let other = thread::spawn(move || {
+            let ended = idle(&twin, slot, 1).0;
+            (ended, assign(&twin, function, 10).0)
+        });
+        let mut out = Vec::new();
+        engine.handle_tick(NOW, &mut out);
+        let (ended, next) = other.join().unwrap();
+        assert_eq!(ended, Idle::Ended);
+        assert!(matches!(next, Assign::Warm(_)), "one of the two is always there");
+        engine.handle_tick(LATER, &mut out);
+        let destroyed = out.iter().filter(|command| matches!(command, Command::DestroySlot { .. })).count();
+        assert!(destroyed <= 1, "{out:?}");
+    });
+}
+
+#[test]
+fn a_slot_that_changes_hands_serves_its_new_functions_waiter_or_nobody() {
+    loom::model(|| {
+        let mut host = Host::new("fixed");
+        host.function("f");
+        let g = host.function("g");
+        // f's start is surplus: its request was served by an instance that came back.
+        let busy = host.instance("f", 0);
+        host.assign("f", 1);
+        let spare = host.one_create();
+        host.idle(busy, "f", 0);
+        let Assign::Waiting(waiter) = host.assign("g", 2) else { unreachable!() };
+        host.take();
+        let engine = Arc::new(host.engine);
+        let twin = Arc::clone(&engine);
+        let other = thread::spawn(move || twin.handle_cancel(NOW, waiter));
+        let mut out = Vec::new();
+        engine.handle_slot_created(NOW, spare, NOW, &mut out).unwrap();
+        assert!(other.join().unwrap());
+        match out[..] {
+            [Command::Init { slot, function }] => assert_eq!((slot, function), (spare, g)),
+            [Command::DestroySlot { slot, reason }] => assert_eq!((slot, reason), (spare, DestroyReason::Surplus)),
+            ref other => panic!("{other:?}"),
+        }
+        assert_eq!(engine.function_totals(NOW).iter().map(|function| function.waiting).sum::<u32>(), 0);
+    });
+}
+
+#[test]
+fn a_cancelled_request_and_a_freed_instance_settle() {
+    loom::model(|| {
+        let mut host = Host::new("fixed");
+        let slot = host.instance("f", 0);
+        let Assign::Waiting(waiter) = host.assign("f", 1) else { unreachable!() };
+        let engine = Arc::new(host.engine);
+        let twin = Arc::clone(&engine);
+        let other = thread::spawn(move || twin.handle_cancel(NOW, waiter));
+        let (ended, out) = idle(&engine, slot, 0);
+        let cancelled = other.join().unwrap();
+        assert_eq!(ended, Idle::Ended);
+        assert_eq!(woken(&out).is_empty(), cancelled, "woken or cancelled, never both nor neither");
+        assert_eq!(at_rest(&engine), (i64::from(cancelled), 0));
     });
 }
 

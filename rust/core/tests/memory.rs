@@ -1,0 +1,131 @@
+//! What the engine allocates, counted by the allocator: nothing for a warm request, a few hundred bytes for an idle function, a cache line
+//! or two for an instance.
+#![cfg(not(pilotlight_loom))]
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use pilotlight_core::{Assign, Command, FunctionId, Idle, Nanos};
+use support::{Host, function, tag};
+
+/// The system's allocator, with an account for each thread.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// Bytes allocated less bytes freed.
+    static LIVE: Cell<i64> = const { Cell::new(0) };
+}
+
+fn book(allocations: u64, bytes: i64) {
+    ALLOCATIONS.set(ALLOCATIONS.get() + allocations);
+    LIVE.set(LIVE.get() + bytes);
+}
+
+fn bytes(layout: Layout) -> i64 {
+    i64::try_from(layout.size()).unwrap_or(i64::MAX)
+}
+
+// SAFETY: every call is passed on to the system's allocator unchanged; the accounts are plain cells that neither allocate nor unwind.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        book(1, bytes(layout));
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        book(0, -bytes(layout));
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_warm_request_allocates_nothing() {
+    for policy in ["fixed", "break_even", "level_gap", "level_gap:lambda=contest"] {
+        let mut host = Host::new(policy);
+        let slot = host.instance("f", 0);
+        host.idle(slot, "f", 0);
+        let wanted = function("f", support::MB);
+        let before = ALLOCATIONS.get();
+        for request in 1..=20_000 {
+            host.now = host.now + Nanos(1_000);
+            let id = host.engine.function(&wanted).unwrap();
+            let assigned = host.engine.handle_assign(host.now, id, tag(request), Nanos::MAX, &mut host.out);
+            assert_eq!(assigned, Ok(Assign::Warm(slot)));
+            assert_eq!(host.idle(slot, "f", request), Idle::Ended);
+        }
+        assert_eq!(ALLOCATIONS.get() - before, 0, "{policy}");
+    }
+}
+
+/// Gives each function so many instances, which then are free.
+fn start_each(host: &mut Host, functions: &[FunctionId], each: u64) {
+    let mut slots = Vec::new();
+    for &id in functions {
+        for request in 0..each {
+            host.engine.handle_assign(host.now, id, tag(request), Nanos::MAX, &mut host.out).unwrap();
+        }
+        let mut requests = 0..each;
+        while let Some(command) = host.out.pop() {
+            match command {
+                Command::CreateSlot { slot, .. } => host.created(slot),
+                Command::Init { slot, .. } => host.ready(slot),
+                Command::Wake { result, .. } => slots.push((result.unwrap(), requests.next().unwrap())),
+                Command::DestroySlot { .. } => unreachable!("all are wanted"),
+            }
+        }
+        for (slot, request) in slots.drain(..) {
+            assert_eq!(host.engine.handle_end(host.now, slot, tag(request), false, &mut host.out), Idle::Ended);
+        }
+    }
+}
+
+fn functions(host: &Host, count: u64) -> Vec<FunctionId> {
+    (0..count).map(|number| host.function(&format!("function-{number}"))).collect()
+}
+
+/// Bytes that stay allocated by what a call does, per piece.
+fn bytes_each(pieces: u64, call: impl FnOnce()) -> u64 {
+    let before = LIVE.get();
+    call();
+    u64::try_from(LIVE.get() - before).unwrap() / pieces
+}
+
+#[test]
+fn a_hundred_thousand_functions_and_a_million_instances_hold() {
+    const FUNCTIONS: u64 = 100_000;
+    const EACH: u64 = 10;
+    let mut host = Host::with("fixed:keep_alive=1h", |config| config.max_waiting = EACH);
+    let mut ids = Vec::new();
+    let function = bytes_each(FUNCTIONS, || ids = functions(&host, FUNCTIONS));
+    assert!(function <= 1_200, "{function} bytes a function");
+    let instance = bytes_each(FUNCTIONS * EACH, || start_each(&mut host, &ids, EACH));
+    assert!(instance <= 128, "{instance} bytes an instance, what its function kept of the queue included");
+    assert_eq!(host.engine.live_slots(), FUNCTIONS * EACH);
+}
+
+#[test]
+fn a_function_that_was_called_and_is_idle_takes_less_than_4_kib_with_the_default_policy() {
+    const FUNCTIONS: u64 = 5_000;
+    let mut host = Host::new("level_gap");
+    let each = bytes_each(FUNCTIONS, || {
+        let ids = functions(&host, FUNCTIONS);
+        start_each(&mut host, &ids, 3);
+    });
+    assert!(each <= 4_096, "{each} bytes a function");
+}
+
+#[test]
+fn a_queue_that_is_over_takes_no_space() {
+    let mut host = Host::new("fixed");
+    let ids = [host.function("f")];
+    let all = bytes_each(1, || start_each(&mut host, &ids, 1_000));
+    assert!(all <= 1_000 * 128 + 4_096, "{all} bytes for a thousand instances");
+}
