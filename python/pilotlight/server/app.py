@@ -8,6 +8,7 @@ for. A second signal skips the rest.
 from __future__ import annotations
 
 import asyncio
+import gc
 import secrets
 import signal
 import sys
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pilotlight.platform.base import Platform
 
 _STOP_GRACE_S = 0.5
+_SWITCH_INTERVAL_S = 0.0002
 _POLL_S = 0.01
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -151,6 +153,7 @@ async def serve(config: ServeConfig) -> int:
         loop.add_signal_handler(number, signals.put_nowait, number)
     try:
         await app.start()
+        _settle_interpreter()
         _log.info("draining", signal=(await signals.get()).name)
         drain, again = asyncio.ensure_future(app.drain()), asyncio.ensure_future(signals.get())
         await asyncio.wait({drain, again}, return_when=asyncio.FIRST_COMPLETED)
@@ -164,6 +167,17 @@ async def serve(config: ServeConfig) -> int:
         return 0
     finally:
         await app.close()
+
+
+def _settle_interpreter() -> None:
+    """Keep the interpreter from holding up the thread that answers calls.
+
+    What was loaded by now stays: a full collection that walked it would stop every thread for tens of milliseconds. And
+    a thread that runs Python while a cold start is handled gives way after 0.2 ms instead of Python's 5.
+    """
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
 
 
 def run(config: ServeConfig) -> int:

@@ -207,9 +207,9 @@ class _Waiting:
 
 
 def _reply(call: Any, reply: bytes, sent: Callable[[Any], None]) -> None:  # noqa: ANN401
-    # In one batch with the reply, the close would hide whether the reply went out.
-    call.start_server_batch(_IGNORE_CLOSE, _ENDED)
     call.start_server_batch(_success(reply), sent)
+    # In one batch with the reply, the close would hide whether the reply went out; without it, gRPC cancels the call.
+    call.start_server_batch(_IGNORE_CLOSE, _ENDED)
 
 
 def _refuse(call: Any, status: grpc.StatusCode, text: str) -> None:  # noqa: ANN401

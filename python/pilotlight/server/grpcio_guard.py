@@ -7,13 +7,22 @@ from typing import Any, Final
 
 import grpc
 
-try:
-    cygrpc: Any = importlib.import_module("grpc._cython.cygrpc")
-except ImportError:  # moved by a later version
-    cygrpc = None
+
+def _module(name: str) -> Any:  # noqa: ANN401 - private modules have no types
+    """Return a module of grpcio's; None: a later version has moved it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+cygrpc: Any = _module("grpc._cython.cygrpc")
 
 TESTED: Final = ("1.85",)
 """The grpcio versions, without their patch level, that the tests of `completion_queue` ran over."""
+
+_STATE: Final = ("completion_queue", "server")
+"""What of a `grpc.server`'s state is replaced."""
 
 _NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "CompletionQueue": ("poll",),
@@ -36,6 +45,10 @@ def missing() -> str | None:
         for member in ("__init__", *members):
             if not hasattr(getattr(cygrpc, name, None), member):
                 return f"grpc._cython.cygrpc.{name}.{member}"
+    state = getattr(_module("grpc._server"), "_ServerState", None)
+    for member in _STATE:
+        if member not in getattr(state, "__annotations__", ()):
+            return f"grpc._server._ServerState.{member}"
     return None
 
 
