@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from conftest import Client, Starter
 
 QUEUE_ONLY = pytest.mark.parametrize("front", ["grpcio"], indirect=True)
+GRPCIO_ONLY = pytest.mark.parametrize("front", ["grpcio", "grpcio_aio"], indirect=True)
 
 
 @QUEUE_ONLY
@@ -94,6 +95,7 @@ async def test_a_call_without_a_message_is_refused(start_scaler: Starter) -> Non
         assert error.code() in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNIMPLEMENTED}
 
 
+@GRPCIO_ONLY
 @pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
 async def test_compressed_requests_are_read(start_scaler: Starter, compression: grpc.Compression) -> None:
     scaler = await start_scaler()

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from conftest import Starter
 
 
+GRPCIO_ONLY = pytest.mark.parametrize("front", ["grpcio", "grpcio_aio"], indirect=True)
+
+
 class Certificates:
     """An authority, with files of a server's and a client's certificates."""
 
@@ -56,6 +59,7 @@ def certificates(tmp_path: Path) -> Certificates:
     return Certificates(tmp_path)
 
 
+@GRPCIO_ONLY
 async def test_tls_answers_who_trusts_the_certificate_and_nobody_in_plain_text(
     start_scaler: Starter, certificates: Certificates
 ) -> None:
@@ -67,6 +71,7 @@ async def test_tls_answers_who_trusts_the_certificate_and_nobody_in_plain_text(
     assert error.code() == grpc.StatusCode.UNAVAILABLE
 
 
+@GRPCIO_ONLY
 async def test_with_a_client_authority_only_its_clients_are_answered(
     start_scaler: Starter, certificates: Certificates
 ) -> None:
@@ -80,6 +85,7 @@ async def test_with_a_client_authority_only_its_clients_are_answered(
     await certificates.channel.close()
 
 
+@GRPCIO_ONLY
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -27,6 +27,7 @@ pub(crate) struct NativeServer {
 #[pymethods]
 impl NativeServer {
     #[new]
+    #[expect(clippy::too_many_arguments, reason = "named in Python, where they are settings")]
     #[pyo3(signature = (scaler, *, now_ns, address, threads, keepalive_ns, max_connections, max_calls, descriptors, authorization = None))]
     fn new(
         py: Python<'_>,
@@ -65,7 +66,7 @@ impl NativeServer {
         self.lock().connections()
     }
 
-    /// Turns health NOT_SERVING; calls are answered as before.
+    /// Turns health `NOT_SERVING`; calls are answered as before.
     fn begin_shutdown(&self, py: Python<'_>) {
         py.detach(|| self.lock().begin_shutdown());
     }

@@ -109,8 +109,10 @@ pub(super) fn reply(shared: &Arc<Shared>, mut call: Call, decision: Decision) {
     let Ok(mut stream) = begin(&mut call.respond, &bytes) else { return };
     if !has_room(&stream, &bytes) {
         slow::deliver(shared, stream, bytes, instance);
-    } else if finish(&mut stream, bytes).is_ok() {
-        instance.map(Delivery::done);
+    } else if finish(&mut stream, bytes).is_ok()
+        && let Some(instance) = instance
+    {
+        instance.done();
     }
 }
 

@@ -128,7 +128,7 @@ impl Server {
         self.shared.connections.taken()
     }
 
-    /// Turns health to NOT_SERVING; calls are answered as before.
+    /// Turns health to `NOT_SERVING`; calls are answered as before.
     pub fn begin_shutdown(&self) {
         self.main.block_on(self.shared.others.set_serving(false));
     }

@@ -53,7 +53,7 @@ pub(super) async fn send_all(stream: &mut SendStream<Bytes>, mut data: Bytes) ->
         while stream.capacity() == 0 {
             let room = poll_fn(|cx| match stream.poll_capacity(cx) {
                 Poll::Pending => stream.poll_reset(cx).map(|_| None),
-                ready => ready,
+                ready @ Poll::Ready(_) => ready,
             });
             room.await.ok_or(Gone)??;
         }

@@ -70,8 +70,11 @@ pub(super) fn deliver(shared: &Arc<Shared>, mut stream: SendStream<Bytes>, bytes
     let Some(open) = shared.open_call() else { return };
     tokio::spawn(async move {
         let _open = open;
-        if send_all(&mut stream, bytes).await.is_ok() && succeed(&mut stream).is_ok() {
-            instance.map(Delivery::done);
+        if send_all(&mut stream, bytes).await.is_ok()
+            && succeed(&mut stream).is_ok()
+            && let Some(instance) = instance
+        {
+            instance.done();
         }
     });
 }

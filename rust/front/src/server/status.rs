@@ -79,8 +79,10 @@ const LONGEST_TEXT: usize = 1024;
 /// Writes a text as the value of `grpc-message`: printable ASCII but `%` as it is, the other bytes of its UTF-8 as `%XX`.
 pub(super) fn percent_encoded(text: &str) -> String {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes().take(text.floor_char_boundary(LONGEST_TEXT)) {
+    let ends = text.char_indices().map(|(start, character)| start + character.len_utf8());
+    let cut = ends.take_while(|&end| end <= LONGEST_TEXT).last().unwrap_or(0);
+    let mut encoded = String::with_capacity(cut);
+    for byte in text.bytes().take(cut) {
         if matches!(byte, b' '..=b'~') && byte != b'%' {
             encoded.push(char::from(byte));
         } else {
