@@ -36,8 +36,8 @@ pub(crate) struct Shared {
 }
 
 /// A call that is under way. One that is dropped before it is answered counts as unfinished.
-struct Pending<'a> {
-    shared: &'a Shared,
+struct Pending {
+    shared: Rc<Shared>,
     origin: Origin,
     step: Step,
     /// When the request was due, which decides where its calls count.
@@ -46,12 +46,12 @@ struct Pending<'a> {
     over: bool,
 }
 
-impl<'a> Pending<'a> {
-    fn assign(shared: &'a Shared, origin: Origin, due: Instant) -> Self {
+impl Pending {
+    fn assign(shared: Rc<Shared>, origin: Origin, due: Instant) -> Self {
         Self { shared, origin, step: Step::Assign, request_due: due, due, over: false }
     }
 
-    fn idle(shared: &'a Shared, origin: Origin, request_due: Instant, due: Instant) -> Self {
+    fn idle(shared: Rc<Shared>, origin: Origin, request_due: Instant, due: Instant) -> Self {
         Self { shared, origin, step: Step::Idle, request_due, due, over: false }
     }
 
@@ -74,7 +74,7 @@ impl<'a> Pending<'a> {
     }
 }
 
-impl Drop for Pending<'_> {
+impl Drop for Pending {
     fn drop(&mut self) {
         if !self.over {
             let mut recorder = self.shared.recorder.borrow_mut();
@@ -86,35 +86,38 @@ impl Drop for Pending<'_> {
 }
 
 /// Counts a request as outstanding while it lives.
-struct Outstanding<'a>(&'a Cell<usize>);
+struct Outstanding(Rc<Shared>);
 
-impl<'a> Outstanding<'a> {
-    fn new(count: &'a Cell<usize>) -> Self {
-        count.set(count.get() + 1);
-        Self(count)
+impl Outstanding {
+    fn new(shared: Rc<Shared>) -> Self {
+        shared.outstanding.set(shared.outstanding.get() + 1);
+        Self(shared)
     }
 }
 
-impl Drop for Outstanding<'_> {
+impl Drop for Outstanding {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.0.outstanding.set(self.0.outstanding.get() - 1);
     }
 }
 
-/// Makes a request that is due now or was due before.
-pub(crate) async fn request(shared: Rc<Shared>, channel: Channel, function: Function, origin: Origin, due: Instant) {
-    let _outstanding = Outstanding::new(&shared.outstanding);
+/// Makes a request that is due now or was due before. It counts from here on, also while nobody polls it.
+pub(crate) fn request(shared: Rc<Shared>, channel: Channel, function: Function, origin: Origin, due: Instant) -> impl Future<Output = ()> {
+    let outstanding = Outstanding::new(Rc::clone(&shared));
+    let pending = Pending::assign(Rc::clone(&shared), origin, due);
     let number = shared.number.replace(shared.number.get() + 1);
-    let pending = Pending::assign(&shared, origin, due);
-    let Some((assignment, answered)) = pending.over(assign(&channel, &function, number).await) else { return };
-    let mut idle_due = answered;
-    if !shared.hold.is_zero() {
-        tokio::time::sleep(shared.hold).await;
-        // The timer is late by up to a millisecond, which is not the server's doing.
-        idle_due = Instant::now();
+    async move {
+        let _outstanding = outstanding;
+        let Some((assignment, answered)) = pending.over(assign(&channel, &function, number).await) else { return };
+        let mut idle_due = answered;
+        if !shared.hold.is_zero() {
+            tokio::time::sleep(shared.hold).await;
+            // The timer is late by up to a millisecond, which is not the server's doing.
+            idle_due = Instant::now();
+        }
+        let pending = Pending::idle(shared, origin, due, idle_due);
+        pending.over(idle(&channel, assignment).await);
     }
-    let pending = Pending::idle(&shared, origin, due, idle_due);
-    pending.over(idle(&channel, assignment).await);
 }
 
 /// Calls Assign and returns the encoded assignment of the reply, which names this request and function and some instance.
