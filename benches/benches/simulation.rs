@@ -44,6 +44,7 @@ fn run(c: &mut Criterion) {
                     starts: None,
                     per_request: false,
                     explain: None,
+                    series: None,
                 },
                 |options| {
                     let chunks: [Result<_, SimError>; 1] = [Ok(chunk)];

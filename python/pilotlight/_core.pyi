@@ -294,6 +294,19 @@ class SimReport:
     def explanation(self) -> dict[str, Any] | None:
         """Of the function asked for: `decisions` [(ns, text)], `left_out` int, `accounts` [(ns, [text])]; or None."""
     @property
+    def waits(self) -> dict[str, NDArray[np.uint64]]:
+        """How many answered requests waited longer than a time: `longer`, and the time `wait_ns`, ascending."""
+    @property
+    def series(self) -> dict[str, NDArray[Any]] | None:
+        """The run over time, one row a span, or None.
+
+        `end_ns` uint64, all others float64: the ledger's counts, `assigns`, `failed` and `wait_s` of the span, and the
+        mean number and memory of slots, `{state}_slots` and `{state}_gb`.
+        """
+    @property
+    def shortages(self) -> dict[str, int] | None:
+        """With the series: requests that found no free instance, by why: `first_request`, `new_peak`, `let_go`."""
+    @property
     def peak_instances(self) -> int: ...
     @property
     def peak_memory_mb(self) -> int: ...
@@ -320,6 +333,7 @@ def simulate(
     seed: int = 0,
     per_request: bool = False,
     explain: int | None = None,
+    series_ns: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SimReport:
     """Run the engine over a trace in virtual time, without the GIL.
@@ -338,6 +352,7 @@ def simulate(
         seed: of the failures and of the starts drawn.
         per_request: keep the per-request columns.
         explain: row of the function whose decisions are to be written down with their reasons.
+        series_ns: keep the run over time, in spans this long; each costs a pass over functions and slots.
         progress: called after every 65,536 requests, at most every 100 ms of run time, with the number of requests
             played; an exception it raises ends the run.
 

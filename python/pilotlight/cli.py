@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,17 @@ COMMANDS = {
 a chart Altair, and `--help` none of them."""
 
 
+WORDS = "pilotlight.words"
+"""Where click's context keeps the words after `pilotlight`."""
+
+
 class LazyGroup(click.Group):
     """A click group that imports a subcommand's module when the subcommand is used."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the words of the command line, for `command_line`."""
+        ctx.meta[WORDS] = list(args)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the subcommands in the order of `COMMANDS`."""
@@ -56,6 +66,12 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="pilotlight")
 def cli() -> None:
     """Hand out warm instances, and decide what to keep, start ahead and retire."""
+
+
+def command_line() -> str:
+    """Write the running command as it can be repeated; its name alone if `pilotlight` did not call it."""
+    context = click.get_current_context()
+    return shlex.join(["pilotlight", *context.meta.get(WORDS, [context.info_name])])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from pilotlight.cli import command_line
 from pilotlight.comparison.comparison import compare_results
 from pilotlight.comparison.families import available
 from pilotlight.comparison.functions import function_costs
@@ -17,7 +18,15 @@ from pilotlight.comparison.output import comparison_json, write_csv
 from pilotlight.comparison.runs import run_parallel, usable_cores
 from pilotlight.comparison.tables import print_against_curves, print_frontier, print_function_costs
 from pilotlight.report.table import open_console
-from pilotlight.simulation.options import Workload, file_named, result_options, workload_options, write_json
+from pilotlight.simulation.options import (
+    REPORT_SPANS,
+    Workload,
+    file_named,
+    report_option,
+    result_options,
+    workload_options,
+    write_json,
+)
 from pilotlight.simulation.runner import check_policies
 
 if TYPE_CHECKING:
@@ -50,6 +59,7 @@ ROWS = 12
     metavar="FILE",
     help="Draw the frontier, the scores and the functions: .html, .svg or .png.",
 )
+@report_option
 @result_options
 def compare(
     *,
@@ -60,6 +70,7 @@ def compare(
     jobs: int | None,
     per_function: bool,
     plot: Path | None,
+    report: Path | None,
     json_file: Path | None,
     csv_file: Path | None,
 ) -> None:
@@ -73,7 +84,8 @@ def compare(
     settings = workload.settings
     played, source = workload.load()
     with _progress(len(played), len(specs)) as progress:
-        simulation = run_parallel(played, specs, settings, progress, jobs or usable_cores())
+        spans = 0 if report is None else REPORT_SPANS
+        simulation = run_parallel(played, specs, settings, progress, jobs or usable_cores(), spans=spans)
     comparison = compare_results(simulation, lambda_)
     try:
         if plot is not None:
@@ -81,6 +93,10 @@ def compare(
             from pilotlight.comparison.chart import write_chart  # noqa: PLC0415
 
             write_chart(comparison, plot)
+        if report is not None:
+            from pilotlight.report.document import write_report  # noqa: PLC0415
+
+            write_report(comparison, source, command_line(), report)
         if csv_file is not None:
             write_csv(comparison, csv_file, per_function=per_function)
         if json_file is not None and write_json(

@@ -40,6 +40,8 @@ def run_parallel(
     settings: SimulationSettings | None = None,
     progress: Callable[[str, int], None] | None = None,
     jobs: int | None = None,
+    *,
+    spans: int = 0,
 ) -> Simulation:
     """Simulate every policy over the trace, several at a time, and the clairvoyant bound.
 
@@ -49,6 +51,7 @@ def run_parallel(
         settings: the platform; None takes the defaults.
         progress: called from the threads that run, with the policy and the number of requests played.
         jobs: how many run at once; None takes one a core.
+        spans: how many spans of time each result keeps a series over; 0 for none.
 
     Returns:
         As `run_policies`, but without per-request columns: dozens of policies would fill the memory with them.
@@ -67,7 +70,7 @@ def run_parallel(
             progress(policy, played)
 
     def run(policy: str) -> PolicyResult:
-        return replace(run_policy(prepared, policy, watch), requests={})
+        return replace(run_policy(prepared, policy, watch, spans=spans), requests={})
 
     with ThreadPoolExecutor(jobs or usable_cores(), thread_name_prefix="compare") as pool:
         futures = [pool.submit(run, policy) for policy in policies]

@@ -14,8 +14,8 @@ import altair as alt
 import numpy as np
 import vl_convert
 
-from pilotlight.comparison.chart import theme
 from pilotlight.report.policy_levels import held_cost, meet, missed_cost, own_cost, shared_cost
+from pilotlight.report.theme import picture_theme
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -213,7 +213,7 @@ def write_picture(chart: alt.VConcatChart, path: Path) -> None:
         OSError: the file cannot be written.
     """
     spec: dict[str, Any] = chart.to_dict() | {"background": "white", "padding": 20}
-    spec["config"] = theme(dark=False, font="Helvetica, Arial, sans-serif")
+    spec["config"] = picture_theme()
     path.write_text(vl_convert.vegalite_to_svg(spec), encoding="utf-8")
 
 

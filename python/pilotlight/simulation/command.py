@@ -12,10 +12,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pilotlight import _core
+from pilotlight.cli import command_line
 from pilotlight.report.explanation import print_explanation
 from pilotlight.report.table import open_console, print_comparison, print_functions, print_policies
 from pilotlight.simulation.explanation import find_function
-from pilotlight.simulation.options import Workload, file_named, result_options, workload_options, write_json
+from pilotlight.simulation.options import (
+    REPORT_SPANS,
+    Workload,
+    file_named,
+    report_option,
+    result_options,
+    workload_options,
+    write_json,
+)
 from pilotlight.simulation.output import simulation_json, write_csv, write_requests
 from pilotlight.simulation.runner import check_policies, run_policies
 
@@ -24,6 +33,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEFAULT_POLICIES = ("fixed:keep_alive=300s", "fixed:keep_alive=5s", "fixed:keep_alive=1s", "break_even", "level_gap")
+
+LAMBDA = 1.0
+"""GB·s that a second of waiting is worth where a report adds costs up; `compare` lets it be chosen."""
 
 
 @click.command()
@@ -37,6 +49,7 @@ DEFAULT_POLICIES = ("fixed:keep_alive=300s", "fixed:keep_alive=5s", "fixed:keep_
     metavar="FUNCTION",
     help="Show what was decided for one function, and why; a key, or as much of it as no other key begins with.",
 )
+@report_option
 @result_options
 @click.option(
     "--per-request",
@@ -51,6 +64,7 @@ def simulate(
     policies_: tuple[str, ...],
     per_function: bool,
     explain: str | None,
+    report: Path | None,
     json_file: Path | None,
     csv_file: Path | None,
     requests_out: Path | None,
@@ -67,10 +81,17 @@ def simulate(
     played, source = workload.load()
     explained = None if explain is None else find_function(played.functions.keys, explain)
     with _progress(len(played)) as progress:
-        simulation = run_policies(played, policies, settings, progress, explained)
+        spans = 0 if report is None else REPORT_SPANS
+        simulation = run_policies(played, policies, settings, progress, explained, spans=spans)
     try:
         if csv_file is not None:
             write_csv(simulation, csv_file, per_function=per_function)
+        if report is not None:
+            # Loading the drawing library takes longer than most simulations.
+            from pilotlight.comparison.comparison import compare_results  # noqa: PLC0415
+            from pilotlight.report.document import write_report  # noqa: PLC0415
+
+            write_report(compare_results(simulation, LAMBDA), source, command_line(), report)
         if requests_out is not None:
             write_requests(simulation, requests_out)
         if json_file is not None:

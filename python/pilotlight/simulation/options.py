@@ -107,7 +107,8 @@ def file_named(*suffixes: str) -> Callable[[str], Path]:
 
     def file(value: str) -> Path:
         if not value.endswith(suffixes):
-            raise click.BadParameter(f"{value} must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}")
+            allowed = " or ".join(filter(None, (", ".join(suffixes[:-1]), suffixes[-1])))
+            raise click.BadParameter(f"{value} must end in {allowed}")
         return output_file(value)
 
     return file
@@ -171,6 +172,9 @@ RESULT_OPTIONS = (
     click.option("--csv", "csv_file", type=output_file, metavar="FILE", help="Write the results as CSV."),
 )
 
+REPORT_SPANS = 480
+"""Spans of time in a report's charts; more would be narrower than a pixel."""
+
 
 def workload_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command TRACE and the platform's options; it takes them as one keyword argument, `workload`."""
@@ -186,6 +190,16 @@ def workload_options(command: Callable[..., None]) -> Callable[..., None]:
 def result_options(command: Command) -> Command:
     """Give a command `--json` and `--csv`; it takes them as `json_file` and `csv_file`."""
     return _with(RESULT_OPTIONS, command)
+
+
+def report_option(command: Command) -> Command:
+    """Give a command `--report`; it takes it as `report`."""
+    return click.option(
+        "--report",
+        type=file_named(".html"),
+        metavar="FILE",
+        help="Write everything as one HTML page with charts, which opens offline.",
+    )(command)
 
 
 def write_json(path: Path, text: str) -> bool:

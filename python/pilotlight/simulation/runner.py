@@ -98,6 +98,8 @@ class PolicyResult:
 
     `functions`, `stage_wait_s` and `requests` are the engine's columns: one row a function of the table (the second for
     each stage of a start, and `queued`), one row a request.
+    `waits` says how many answered requests waited longer than a time. `series` and `shortages` are the run over time
+    and the queued requests by why they found no instance, if asked for, else empty. All are as in `_core.SimReport`.
     `explanation` is of the function that was asked for, else None.
     """
 
@@ -118,6 +120,9 @@ class PolicyResult:
     functions: dict[str, NDArray[Any]]
     stage_wait_s: dict[str, NDArray[np.float64]]
     requests: dict[str, NDArray[Any]]
+    waits: dict[str, NDArray[np.uint64]]
+    series: dict[str, NDArray[Any]]
+    shortages: dict[str, int]
     explanation: Explanation | None
 
 
@@ -158,6 +163,8 @@ def run_policies(
     settings: SimulationSettings | None = None,
     progress: Callable[[str, int], None] | None = None,
     explain: int | None = None,
+    *,
+    spans: int = 0,
 ) -> Simulation:
     """Simulate each policy over the trace, and the clairvoyant bound.
 
@@ -167,13 +174,14 @@ def run_policies(
         settings: the platform; None takes the defaults.
         progress: called with the policy and the number of requests played, now and then and at the end of each policy.
         explain: row of the function whose decisions each result explains.
+        spans: how many spans of time each result keeps a series over; 0 for none.
 
     Raises:
         ConfigError: a policy does not parse.
     """
     check_policies(policies)
     prepared = prepare(trace, settings)
-    results = [run_policy(prepared, policy, progress, explain) for policy in policies]
+    results = [run_policy(prepared, policy, progress, explain, spans=spans) for policy in policies]
     return Simulation(trace, prepared.settings, results, prepared.bound, prepared.bound_gb_s, prepared.starts)
 
 
@@ -235,21 +243,25 @@ def run_policy(
     policy: str,
     progress: Callable[[str, int], None] | None = None,
     explain: int | None = None,
+    *,
+    spans: int = 0,
 ) -> PolicyResult:
     """Simulate one policy; see `run_policies`."""
     trace, settings, bound = prepared.trace, prepared.settings, prepared.bound
+    tail_ns = round(settings.tail_s * NS_PER_S)
     started = time.perf_counter()
     report = _core.simulate(
         **prepared.columns,
         keys=list(trace.functions.keys),
         policy=policy,
-        tail_ns=round(settings.tail_s * NS_PER_S),
-        starts=prepared.starts,
+    results = [run_policy(prepared, policy, progress, explain, spans=spans) for policy in policies]
+    return Simulation(trace, prepared.settings, results, prepared.bound, prepared.bound_gb_s, prepared.starts)
         create_failure=settings.create_failure,
         init_failure=settings.init_failure,
         seed=settings.seed,
         per_request=True,
         explain=explain,
+        series_ns=max(1, -(-(trace.length_ns + tail_ns) // spans)) if spans else None,
         # Python handles Ctrl-C only where Python code runs, so there is a callback even if nobody watches.
         progress=(lambda _played: None) if progress is None else (lambda played: progress(policy, played)),
     )
@@ -291,6 +303,9 @@ def run_policy(
         functions=report.functions,
         stage_wait_s=report.stage_wait_s,
         requests=requests,
+        waits=report.waits,
+        series=report.series or {},
+        shortages=report.shortages or {},
         explanation=_explanation(trace, explain, report),
     )
 

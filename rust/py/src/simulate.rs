@@ -25,7 +25,8 @@ const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
 #[pyfunction]
 #[pyo3(signature = (
     *, arrival_ns, function, duration_ns, bad, keys, memory_mb, create_ns, init_ns, policy, tail_ns,
-    starts = None, create_failure = 0.0, init_failure = 0.0, seed = 0, per_request = false, explain = None, progress = None,
+    starts = None, create_failure = 0.0, init_failure = 0.0, seed = 0, per_request = false, explain = None,
+    series_ns = None, progress = None,
 ))]
 #[expect(clippy::too_many_arguments, reason = "columns and options, all by keyword")]
 #[expect(clippy::needless_pass_by_value, reason = "arguments arrive by value")]
@@ -47,11 +48,13 @@ pub(crate) fn simulate(
     seed: u64,
     per_request: bool,
     explain: Option<usize>,
+    series_ns: Option<u64>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<SimReport> {
     let policy = PolicySpec::parse(policy).map_err(|error| policy_error(py, &error))?;
     let starts = starts.map(|starts| starts.table()).transpose()?;
-    let options = Options { policy, tail: Nanos(tail_ns), create_failure, init_failure, seed, starts, per_request, explain };
+    let series = series_ns.map(Nanos);
+    let options = Options { policy, tail: Nanos(tail_ns), create_failure, init_failure, seed, starts, per_request, explain, series };
     let requests = chunk(&arrival_ns, &function, &duration_ns, &bad)?;
     let functions = function_table(keys, &memory_mb, &create_ns, &init_ns)?;
     if let Some(row) = explain.filter(|&row| row >= functions.len()) {

@@ -38,6 +38,8 @@ mod platform;
 mod queue;
 mod report;
 mod run;
+mod series;
+mod shortage;
 mod starts;
 mod trace;
 
@@ -46,5 +48,7 @@ pub use diary::Explanation;
 pub use error::SimError;
 pub use report::{Outcome, Report, RequestColumns, Waits};
 pub use run::{Options, simulate};
+pub use series::Series;
+pub use shortage::Shortage;
 pub use starts::{StageWaits, StartRows, StartTable};
 pub use trace::{AsChunk, Chunk, FunctionModel};

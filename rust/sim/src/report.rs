@@ -4,6 +4,8 @@ use hdrhistogram::Histogram;
 use pilotlight_core::{Account, Nanos, Snapshot, Totals};
 
 use crate::diary::Explanation;
+use crate::series::Series;
+use crate::shortage::Shortage;
 use crate::starts::StageWaits;
 
 /// What a run measured, as of its end.
@@ -21,6 +23,10 @@ pub struct Report {
     pub stage_waits: StageWaits,
     /// The decisions for one function with their reasons, if asked for.
     pub explanation: Option<Explanation>,
+    /// The ledger over time, if asked for.
+    pub series: Option<Series>,
+    /// With the series: how many requests found no free instance, by [`Shortage`].
+    pub shortages: Option<[u64; Shortage::ALL.len()]>,
     /// When the run ended, on the trace's clock; 0 for an empty trace.
     pub end_ns: u64,
     /// Arrivals, ends of requests, platform answers and ticks that were played.
@@ -68,6 +74,8 @@ pub struct Waits {
 impl Waits {
     /// Significant decimal digits of a quantile.
     const DIGITS: u8 = 3;
+    /// The shortest time of [`Waits::longer_than`], in seconds.
+    const SHORTEST_S: f64 = 1e-6;
 
     /// Number of requests.
     #[must_use]
@@ -80,6 +88,16 @@ impl Waits {
     pub fn quantile_ns(&self, q: f64) -> u64 {
         // The histogram answers with the upper edge of a bin, which may lie past everything in it.
         self.histogram.value_at_quantile(q).min(self.longest)
+    }
+
+    /// How many requests waited longer than each of some times: (ns, requests), times ascending by the same factor, `per_decade` of them
+    /// to a factor of ten, from a microsecond to the longest wait. To three significant digits.
+    #[must_use]
+    pub fn longer_than(&self, per_decade: u32) -> Vec<(u64, u64)> {
+        let step = 10_f64.powf(f64::from(per_decade).recip());
+        let times = std::iter::successors(Some(Self::SHORTEST_S), |time| Some(time * step)).map(|time| Nanos::from_secs_f64(time).0);
+        let times = times.take_while(|&time| time < self.longest).chain([self.longest]);
+        times.map(|time| (time, self.count() - self.histogram.count_between(0, time))).collect()
     }
 
     /// The longest time, in ns, exact; 0 if there are no requests.

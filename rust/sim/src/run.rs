@@ -11,6 +11,8 @@ use crate::error::SimError;
 use crate::platform::Platform;
 use crate::queue::{EventQueue, Kind};
 use crate::report::{Outcome, Recorder, Report};
+use crate::series::Sampler;
+use crate::shortage::Shortages;
 use crate::starts::{StartTable, Starts};
 use crate::trace::{AsChunk, Checker, Chunk, FunctionModel, Request};
 
@@ -36,6 +38,8 @@ pub struct Options {
     pub per_request: bool,
     /// The function, by its row, whose decisions are to be written down with their reasons; a row that does not exist has none.
     pub explain: Option<usize>,
+    /// Keep the ledger over time, in spans this long, and count why requests found no instance.
+    pub series: Option<Nanos>,
 }
 
 /// Plays requests through the engine in virtual time.
@@ -89,6 +93,12 @@ struct Waiting {
     request: Request,
 }
 
+/// What is noted of a run's course, on request.
+struct Course {
+    sampler: Sampler,
+    shortages: Shortages,
+}
+
 struct Run<'a> {
     functions: &'a [FunctionModel],
     /// The engine's name of each row of the function table.
@@ -106,6 +116,7 @@ struct Run<'a> {
     waiting: Vec<VecDeque<(WaiterId, Waiting)>>,
     recorder: Recorder,
     diary: Option<Diary>,
+    course: Option<Course>,
     commands: Vec<Command>,
     events: u64,
 }
@@ -130,6 +141,7 @@ impl<'a> Run<'a> {
             return Err(SimError::StartTable { problem });
         }
         let diary = options.explain.and_then(|row| ids.get(row)).map(|&function| Diary::new(function));
+        let course = options.series.map(|span| Course { sampler: Sampler::new(span), shortages: Shortages::new(functions.len()) });
         Ok(Self {
             functions,
             ids,
@@ -143,6 +155,7 @@ impl<'a> Run<'a> {
             waiting: functions.iter().map(|_| VecDeque::new()).collect(),
             recorder: Recorder::new(options.per_request),
             diary,
+            course,
             commands: Vec::new(),
             events: 0,
         })
@@ -173,7 +186,7 @@ impl<'a> Run<'a> {
                 (None, None) => return,
             };
             // A timer may be set for a moment that has passed.
-            self.now = self.now.max(time);
+            self.move_on(time);
             self.events += 1;
             if is_event {
                 self.happen();
@@ -184,13 +197,25 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Moves the clock; it never goes back.
+    fn move_on(&mut self, time: Nanos) {
+        if let Some(course) = &mut self.course {
+            course.sampler.reach(time, &self.engine);
+        }
+        self.now = self.now.max(time);
+    }
+
     fn arrive(&mut self, request: Request) -> Result<(), SimError> {
         let row = self.arrived;
         self.arrived += 1;
         self.events += 1;
-        self.now = self.now.max(request.arrival);
+        self.move_on(request.arrival);
         let function = self.ids[request.function as usize];
-        match self.engine.handle_assign(self.now, function, RequestTag(row), Nanos::MAX, &mut self.commands)? {
+        let assigned = self.engine.handle_assign(self.now, function, RequestTag(row), Nanos::MAX, &mut self.commands)?;
+        if let Some(course) = &mut self.course {
+            course.shortages.arrived(function.index(), matches!(assigned, Assign::Waiting(_)));
+        }
+        match assigned {
             Assign::Warm(slot) => self.serve(&Waiting { row, request }, slot, Outcome::Warm),
             Assign::Waiting(waiter) => {
                 self.waiting[function.index()].push_back((waiter, Waiting { row, request }));
@@ -210,6 +235,9 @@ impl<'a> Run<'a> {
             Kind::RequestEnded => {
                 let ended = engine.handle_end(now, slot, RequestTag(subject.request), subject.bad, out);
                 assert_eq!(ended, Idle::Ended, "the request had the instance");
+                if let Some(course) = &mut self.course {
+                    course.shortages.left(subject.function as usize);
+                }
                 Ok(())
             }
             Kind::InstanceReady => engine.handle_instance_ready(now, slot, self.starts.initialised(slot), out),
@@ -247,7 +275,7 @@ impl<'a> Run<'a> {
                     let waiting = self.woken(waiter);
                     match result {
                         Ok(slot) => self.serve(&waiting, slot, woken),
-                        Err(_) => self.recorder.record(waiting.row, Outcome::Failed, self.now.since(waiting.request.arrival)),
+                        Err(_) => self.give_up(&waiting),
                     }
                 }
             }
@@ -272,6 +300,14 @@ impl<'a> Run<'a> {
         self.schedule(request.duration, Kind::RequestEnded, subject);
     }
 
+    /// Lets a request go without an instance.
+    fn give_up(&mut self, &Waiting { row, request }: &Waiting) {
+        self.recorder.record(row, Outcome::Failed, self.now.since(request.arrival));
+        if let Some(course) = &mut self.course {
+            course.shortages.left(request.function as usize);
+        }
+    }
+
     /// Lets a step of a start take its time.
     fn start(&mut self, took: Nanos, kind: Kind, slot: SlotId, function: FunctionId) {
         let function = u32::try_from(function.index()).expect("function tables are limited");
@@ -293,6 +329,8 @@ impl<'a> Run<'a> {
             self.recorder.record(waiting.row, Outcome::Failed, end.since(waiting.request.arrival));
         }
         let explanation = self.diary.map(|diary| diary.finish(end, &self.engine));
+        let course = self.course.map(|course| (course.sampler.finish(end, &self.engine), course.shortages.counts()));
+        let (series, shortages) = course.unzip();
         let (waits, requests) = self.recorder.finish();
         Report {
             snapshot: self.engine.snapshot(end),
@@ -301,6 +339,8 @@ impl<'a> Run<'a> {
             requests,
             stage_waits: self.starts.finish(),
             explanation,
+            series,
+            shortages,
             end_ns: end.0,
             events: self.events,
         }

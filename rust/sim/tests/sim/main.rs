@@ -5,6 +5,7 @@ mod level_gap;
 mod memory;
 mod properties;
 mod scenarios;
+mod series;
 mod starts;
 
 use std::ops::ControlFlow;
@@ -54,6 +55,7 @@ fn options(policy: &str, tail: u64) -> Options {
         starts: None,
         per_request: true,
         explain: None,
+        series: None,
     }
 }
 

@@ -1,0 +1,76 @@
+"""The report's sections on what was run: policies and their parameters, platform, command, trace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pilotlight import __version__, _core
+from pilotlight.comparison.families import family_of
+from pilotlight.report.page import Cell, Column, Facts, Section, Table
+from pilotlight.traces.trace import NS_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pilotlight.comparison.comparison import Comparison
+
+COLUMNS = (Column("policy", number=False), Column("as given", number=False), Column("by default", number=False))
+HOUR_S = 3600
+
+
+def configuration_section(comparison: Comparison, command: str) -> Section:
+    """Say what ran: every policy's parameters, the platform, the command that repeats it."""
+    settings = comparison.simulation.settings
+    pairs = [
+        ("command", command),
+        *((name.replace("_", " "), f"{getattr(settings, name):g}") for name in settings.__slots__),
+        ("lambda", f"{comparison.lambda_:g} GB·s for a second of waiting, where costs are added up"),
+        ("version", f"Pilotlight {__version__}"),
+    ]
+    listed = {policy["name"]: policy for policy in _core.policies()}
+    rows = [_policy_row(standing.result.policy, listed) for standing in comparison.standings]
+    text = "The same trace, policies and settings give the same figures on every machine, to the last digit."
+    return Section(
+        "Configuration", text, [Facts(pairs, code=["command"]), Table("Policies and their parameters", COLUMNS, rows)]
+    )
+
+
+def trace_section(comparison: Comparison, source: Mapping[str, Any]) -> Section:
+    """Sum the trace up, and say where it came from."""
+    trace = comparison.simulation.trace
+    length_s = trace.length_ns / NS_PER_S
+    pairs = [
+        ("source", _source(source)),
+        ("requests", f"{len(trace):,}, of which {int(trace.bad.sum()):,} end badly"),
+        ("functions", f"{trace.called:,} called, of {len(trace.functions):,}"),
+        ("length", f"{length_s:,.0f} s ({length_s / HOUR_S:,.2f} h)"),
+        ("rate", f"{len(trace) / length_s:,.2f} requests a second" if length_s else "all at once"),
+        ("execution", f"{trace.execution_s:,.0f} s, {trace.execution_gb_s:,.0f} GB·s"),
+        ("mean execution", f"{1000 * trace.execution_s / len(trace):,.0f} ms"),
+    ]
+    return Section("Trace", "", [Facts(pairs)])
+
+
+def _policy_row(spec: str, listed: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
+    given = dict(part.split("=", 1) for part in spec.partition(":")[2].split(",") if "=" in part)
+    defaults = [
+        f"{parameter['name']}={parameter['default']}"
+        for parameter in listed[family_of(spec)]["parameters"]
+        if parameter["name"] not in given
+    ]
+    return [
+        Cell(family_of(spec)),
+        Cell(", ".join(f"{name}={value}" for name, value in given.items()) or "-"),
+        Cell(", ".join(defaults) or "-"),
+    ]
+
+
+def _source(source: Mapping[str, Any]) -> str:
+    shown = [
+        f"{name} {value}"
+        for name, value in source.items()
+        if name not in {"kind", "window"} and value is not None and not isinstance(value, (dict, list))
+    ]
+    window = source.get("window") or {}
+    shown += [f"{name} {value:g}" for name, value in window.items() if value]
+    return f"{source['kind']}: {', '.join(shown)}"

@@ -1,0 +1,80 @@
+"""The report's charts of why requests found no instance, and what they waited for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+
+from pilotlight.comparison.drawing import name_axis, tooltips
+from pilotlight.comparison.families import short_label
+from pilotlight.report.page import Figure, Grid, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pilotlight.comparison.comparison import Standing
+
+ROW_PX = 24
+REASONS = {
+    "first_request": ("its function's first request", "#7d8590"),
+    "new_peak": ("more at once than ever before", "#2f7fd6"),
+    "let_go": ("an instance was let go", "#d9480f"),
+}
+CAUSES = {
+    "cold_start": ("a start", "#d9480f"),
+    "handoff": ("another request's end", "#3b8ea5"),
+    "failed": ("in vain", "#ae3ec9"),
+}
+
+
+def starts_section(standings: Sequence[Standing], requests: int) -> Section:
+    """Draw the queued requests by reason, and the seconds waited by what for."""
+    results = {short_label(one.result.policy): one.result for one in standings}
+    reasons = {
+        name: {reason: float(result.shortages[reason]) for reason in REASONS} for name, result in results.items()
+    }
+    waits = {
+        name: {cause: float(result.ledger["wait_s"][cause]) for cause in CAUSES} for name, result in results.items()
+    }
+    figures = [
+        _bars(reasons, REASONS, "requests", "Requests that found no free instance, by why"),
+        _bars(waits, CAUSES, "s", "Seconds waited, by what for"),
+    ]
+    text = (
+        "A function's first request, and one that comes while more of its requests than ever before execute or wait, "
+        "can only be spared by a start ahead of demand. For all others an instance had been there, and was let go. "
+        f"There were {requests:,} requests."
+    )
+    return Section("Cold starts by reason", text, [Grid(figures, wide=True)])
+
+
+def _bars(
+    amounts: Mapping[str, Mapping[str, float]], kinds: Mapping[str, tuple[str, str]], unit: str, caption: str
+) -> Figure:
+    rows: list[dict[str, Any]] = [
+        {"policy": policy, "kind": label, "order": order, "amount": row[kind], unit: f"{row[kind]:,.0f}"}
+        for policy, row in amounts.items()
+        for order, (kind, (label, _)) in enumerate(kinds.items())
+    ]
+    key = alt.Legend(orient="bottom", symbolSize=90, columns=1, labelLimit=300)
+    labels, colours = zip(*kinds.values(), strict=True)
+    chart = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_bar(height={"band": 0.7})
+        .encode(
+            y=alt.Y("policy:N", sort=list(amounts), title=None, axis=name_axis()),
+            x=alt.X("amount:Q", title=unit, stack="zero", axis=alt.Axis(tickCount=4, format="~s")),
+            color=alt.Color(
+                "kind:N", scale=alt.Scale(domain=list(labels), range=list(colours)), legend=key, title=None
+            ),
+            order="order:Q",
+            tooltip=tooltips("policy", "kind", unit),
+        )
+        .properties(width="container", height=ROW_PX * len(amounts))
+    )
+    description = f"{caption}. " + " ".join(
+        f"{policy}: " + ", ".join(f"{label} {row[kind]:,.0f} {unit}" for kind, (label, _) in kinds.items()) + "."
+        for policy, row in amounts.items()
+    )
+    return Figure(chart.to_dict(), description, caption)
