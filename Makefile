@@ -5,6 +5,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 # Loom replaces the atomics of the whole dependency graph, so its build lives beside the ordinary one.
 LOOM := RUSTFLAGS="--cfg pilotlight_loom" CARGO_TARGET_DIR=target/loom LOOM_MAX_PREEMPTIONS=3
+SWEPT := docs/images/sweep.parquet
 # As many policies as a picture on a page has room for.
 PICTURED := $(addprefix --family ,fixed break_even level_gap hybrid_histogram icebreaker knative)
 
@@ -66,6 +67,8 @@ docs: setup ## Regenerate the pages and pictures of docs/ that are made from cod
 	$(BIN)/python -m pilotlight.server.config_docs > docs/configuration.md
 	$(BIN)/python -m pilotlight.report.policy_pictures docs/images
 	$(BIN)/pilotlight compare $(PICTURED) --plot docs/images/compare.svg > /dev/null
+	$(BIN)/pilotlight sweep --synth poisson --grid lambda=0.3,0.5,1,2,3,5,10,20 --out $(SWEPT) --plot docs/images/sweep.svg > /dev/null
+	rm $(SWEPT)
 
 clean: ## Remove what was built.
 	rm -rf target .venv dist python/pilotlight/_core.*.so

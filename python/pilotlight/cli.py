@@ -20,6 +20,7 @@ COMMANDS = {
     "simulate": ("pilotlight.simulation.command:simulate", "Play a trace against policies in virtual time."),
     "compare": ("pilotlight.comparison.command:compare", "Show every policy's waste against its waiting."),
     "bench": ("pilotlight.bench.command:bench", "Measure engine, fronts and simulator, side by side with others."),
+    "sweep": ("pilotlight.sweep.command:sweep", "Search a policy's parameters over traces."),
     "trace": ("pilotlight.traces.command:trace", "Make traces."),
     "policies": ("pilotlight.simulation.command:policies", "List the policies and their parameters."),
 }

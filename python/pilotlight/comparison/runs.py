@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
 
-from pilotlight.simulation.runner import PolicyResult, Simulation, check_policies, prepare, run_policy
+from pilotlight.simulation.runner import Simulation, check_policies, prepare, run_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from pilotlight.simulation.runner import SimulationSettings
+    from pilotlight.simulation.runner import PolicyResult, PreparedTrace, SimulationSettings
     from pilotlight.traces import Trace
 
 
@@ -61,6 +61,24 @@ def run_parallel(
     """
     check_policies(policies)
     prepared = prepare(trace, settings)
+    found = {result.policy: result for result in run_each(prepared, policies, progress, jobs, spans=spans)}
+    results = [found[policy] for policy in policies]
+    return Simulation(trace, prepared.settings, results, prepared.bound, prepared.bound_gb_s, prepared.starts)
+
+
+def run_each(
+    prepared: PreparedTrace,
+    policies: Sequence[str],
+    progress: Callable[[str, int], None] | None = None,
+    jobs: int | None = None,
+    *,
+    spans: int = 0,
+) -> Iterator[PolicyResult]:
+    """Simulate policies over a prepared trace, several at a time, and yield results as they come.
+
+    The arguments are those of `run_parallel`. When the caller takes no more results, or one run fails, the
+    others end at their next progress report or never start.
+    """
     stop = Event()
 
     def watch(policy: str, played: int) -> None:
@@ -72,14 +90,11 @@ def run_parallel(
     def run(policy: str) -> PolicyResult:
         return replace(run_policy(prepared, policy, watch, spans=spans), requests={})
 
-    with ThreadPoolExecutor(jobs or usable_cores(), thread_name_prefix="compare") as pool:
+    with ThreadPoolExecutor(jobs or usable_cores(), thread_name_prefix="simulate") as pool:
         futures = [pool.submit(run, policy) for policy in policies]
         try:
-            wait(futures, return_when=FIRST_EXCEPTION)
+            for future in as_completed(futures):
+                yield future.result()
         finally:
-            # After an error or Ctrl-C, running simulations end at their next progress report, the others never start.
-            failed = [future for future in futures if future.done() and future.exception() is not None]
             stop.set()
             pool.shutdown(cancel_futures=True)
-        results = [future.result() for future in failed or futures]
-    return Simulation(trace, prepared.settings, results, prepared.bound, prepared.bound_gb_s, prepared.starts)

@@ -159,6 +159,9 @@ WORKLOAD_OPTIONS = (
     ),
 )
 
+SINGLE = 3
+"""How many of the options, the first ones, name a single trace."""
+
 RESULT_OPTIONS = (
     click.option(
         "--json",
@@ -185,6 +188,19 @@ def workload_options(command: Callable[..., None]) -> Callable[..., None]:
         command(workload=workload, **given)
 
     return _with(WORKLOAD_OPTIONS, gathered)
+
+
+def workloads_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command any number of TRACEs on one platform; it takes them as one keyword argument, `workloads`."""
+
+    @functools.wraps(command)
+    def gathered(**given: Any) -> None:  # noqa: ANN401 - the values of all options
+        traces = given.pop("traces")
+        shared = Workload(**{name: given.pop(name, None) for name in Workload._fields})
+        command(workloads=[shared._replace(trace=trace) for trace in traces] or [shared], **given)
+
+    many = click.argument("traces", metavar="[TRACE]...", nargs=-1, type=click.Path(path_type=Path))
+    return _with((many, *WORKLOAD_OPTIONS[SINGLE:]), gathered)
 
 
 def result_options(command: Command) -> Command:
