@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from pilotlight import _core, cli
 from pilotlight.config import load
 from pilotlight.errors import ConfigError
-from pilotlight.simulation.runner import SimulationSettings, run_policies
+from pilotlight.simulation.runner import SimulationSettings, prepare, run_policies
 from pilotlight.sweep.command import sweep
 from pilotlight.sweep.objective import Limit, ranked
 from pilotlight.sweep.points import SCHEMA, fingerprint, point_id
@@ -127,7 +127,10 @@ def test_a_fingerprint_is_of_what_a_trace_says() -> None:
     assert fingerprint(dataclasses.replace(trace, duration_ns=longer)) != fingerprint(trace)
     table = dataclasses.replace(trace.functions, keys=(*trace.functions.keys[:-1], "other"))
     assert fingerprint(dataclasses.replace(trace, functions=table)) != fingerprint(trace)
-    assert point_id("f", "fixed", SimulationSettings()) != point_id("f", "fixed", SimulationSettings(seed=2))
+    starts, other = prepare(trace).starts, prepare(trace, SimulationSettings(create_ms=1)).starts
+    one, two = SimulationSettings(), SimulationSettings(seed=2)
+    assert point_id("f", starts, "fixed", one) != point_id("f", starts, "fixed", two)
+    assert point_id("f", starts, "fixed", one) != point_id("f", other, "fixed", one)
 
 
 def points(**columns: list[Any]) -> pl.DataFrame:

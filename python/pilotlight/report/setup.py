@@ -23,7 +23,7 @@ def configuration_section(comparison: Comparison, command: str) -> Section:
     settings = comparison.simulation.settings
     pairs = [
         ("command", command),
-        *((name.replace("_", " "), f"{getattr(settings, name):g}") for name in settings.__slots__),
+        *((name.replace("_", " "), _plain(getattr(settings, name))) for name in settings.__slots__),
         ("lambda", f"{comparison.lambda_:g} GB·s for a second of waiting, where costs are added up"),
         ("version", f"Pilotlight {__version__}"),
     ]
@@ -49,6 +49,10 @@ def trace_section(comparison: Comparison, source: Mapping[str, Any]) -> Section:
         ("mean execution", f"{1000 * trace.execution_s / len(trace):,.0f} ms"),
     ]
     return Section("Trace", "", [Facts(pairs)])
+
+
+def _plain(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _policy_row(spec: str, listed: Mapping[str, Mapping[str, Any]]) -> list[Cell]:

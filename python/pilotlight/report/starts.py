@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pilotlight.comparison.comparison import Standing
+    from pilotlight.simulation.runner import PolicyResult
 
 ROW_PX = 24
 REASONS = {
@@ -21,32 +22,47 @@ REASONS = {
     "new_peak": ("more at once than ever before", "#2f7fd6"),
     "let_go": ("an instance was let go", "#d9480f"),
 }
-CAUSES = {
-    "cold_start": ("a start", "#d9480f"),
-    "handoff": ("another request's end", "#3b8ea5"),
-    "failed": ("in vain", "#ae3ec9"),
-}
+STAGE_COLOURS = ("#d9480f", "#e0a33c", "#2b8a3e", "#2f7fd6", "#ae3ec9", "#0c8599", "#b08900", "#e64980")
+QUEUED = "queued"
+"""What the simulator calls the part of a wait in which its start was in no stage."""
 
 
 def starts_section(standings: Sequence[Standing], requests: int) -> Section:
-    """Draw the queued requests by reason, and the seconds waited by what for."""
+    """Draw the queued requests by reason, and the seconds waited by the stage of a start, or what else for."""
     results = {short_label(one.result.policy): one.result for one in standings}
     reasons = {
         name: {reason: float(result.shortages[reason]) for reason in REASONS} for name, result in results.items()
     }
-    waits = {
-        name: {cause: float(result.ledger["wait_s"][cause]) for cause in CAUSES} for name, result in results.items()
-    }
+    waits = {name: _waits(result) for name, result in results.items()}
     figures = [
         _bars(reasons, REASONS, "requests", "Requests that found no free instance, by why"),
-        _bars(waits, CAUSES, "s", "Seconds waited, by what for"),
+        _bars(waits, _wait_kinds(waits), "s", "Seconds waited, by stage of the start or what else for"),
     ]
     text = (
         "A function's first request, and one that comes while more of its requests than ever before execute or wait, "
         "can only be spared by a start ahead of demand. For all others an instance had been there, and was let go. "
         f"There were {requests:,} requests."
     )
-    return Section("Cold starts by reason", text, [Grid(figures, wide=True)])
+    return Section("Cold starts by reason and stage", text, [Grid(figures, wide=True)])
+
+
+def _waits(result: PolicyResult) -> dict[str, float]:
+    """Sum the seconds waited for each stage of a start, for another request's end, and in vain."""
+    stages = {stage: float(waited_s.sum()) for stage, waited_s in result.stage_wait_s.items()}
+    return {**stages, **{cause: float(result.ledger["wait_s"][cause]) for cause in ("handoff", "failed")}}
+
+
+def _wait_kinds(waits: Mapping[str, Mapping[str, float]]) -> dict[str, tuple[str, str]]:
+    """Name and colour what was waited for at all; if nobody waited, everything."""
+    everything = list(next(iter(waits.values())))
+    met = [kind for kind in everything if any(row[kind] for row in waits.values())] or everything
+    others = {
+        QUEUED: ("no start under way yet", "#7d8590"),
+        "handoff": ("another request's end", "#3b8ea5"),
+        "failed": ("in vain", "#868e96"),
+    }
+    colours = iter(STAGE_COLOURS * len(met))
+    return {kind: others[kind] if kind in others else (f"a start: {kind}", next(colours)) for kind in met}
 
 
 def _bars(

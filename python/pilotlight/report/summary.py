@@ -85,17 +85,10 @@ def summary_section(comparison: Comparison) -> Section:
 def functions_section(comparison: Comparison, shown: Sequence[Standing]) -> Section:
     """List the functions that cost each policy most."""
     costs = function_costs(comparison, shown)
-    cold_start_ms = dict(
-        zip(
-            comparison.simulation.trace.functions.keys,
-            (comparison.simulation.trace.functions.init_ns / 1e6 + comparison.simulation.settings.create_ms).tolist(),
-            strict=True,
-        )
-    )
-    cold_starts = [
-        dict(zip(comparison.simulation.trace.functions.keys, one.result.functions["cold_starts"].tolist(), strict=True))
-        for one in shown
-    ]
+    simulation = comparison.simulation
+    keys = simulation.trace.functions.keys
+    cold_start_ms = dict(zip(keys, np.asarray(simulation.starts.mean_ms).tolist(), strict=True))
+    cold_starts = [dict(zip(keys, one.result.functions["cold_starts"].tolist(), strict=True)) for one in shown]
     tables = [
         _dearest_table(costs, row, cold_start_ms, cold_starts[row], is_open=row == 0) for row in range(len(shown))
     ]

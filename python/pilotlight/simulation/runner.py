@@ -254,8 +254,8 @@ def run_policy(
         **prepared.columns,
         keys=list(trace.functions.keys),
         policy=policy,
-    results = [run_policy(prepared, policy, progress, explain, spans=spans) for policy in policies]
-    return Simulation(trace, prepared.settings, results, prepared.bound, prepared.bound_gb_s, prepared.starts)
+        tail_ns=tail_ns,
+        starts=prepared.starts,
         create_failure=settings.create_failure,
         init_failure=settings.init_failure,
         seed=settings.seed,

@@ -15,6 +15,7 @@ from pilotlight.comparison.comparison import wasted_gb_s
 
 if TYPE_CHECKING:
     from pilotlight.simulation.runner import PolicyResult, SimulationSettings
+    from pilotlight.starts import StartTable
     from pilotlight.traces import Trace
 
 MS_PER_S = 1000
@@ -53,16 +54,16 @@ SCHEMA = pl.Schema(
 )
 
 
-def fingerprint(trace: Trace) -> str:
-    """Hash everything a trace says; equal traces have equal fingerprints, wherever they were read from."""
+def fingerprint(content: Trace | StartTable) -> str:
+    """Hash everything a trace says, or what starts there are; where it was read from does not count."""
     digest = hashlib.blake2b(digest_size=16)
-    _feed(digest, trace)
+    _feed(digest, content)
     return digest.hexdigest()
 
 
-def point_id(trace_fingerprint: str, policy: str, settings: SimulationSettings) -> str:
-    """Name a point: the same trace, policy, platform and version have the same name."""
-    text = json.dumps([trace_fingerprint, policy, settings_text(settings), __version__])
+def point_id(trace_fingerprint: str, starts: StartTable, policy: str, settings: SimulationSettings) -> str:
+    """Name a point: the same trace, starts, policy, platform and version have the same name."""
+    text = json.dumps([trace_fingerprint, fingerprint(starts), policy, settings_text(settings), __version__])
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

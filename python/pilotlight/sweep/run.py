@@ -60,7 +60,8 @@ def run_sweep(
     for name, load in traces.items():
         trace = load()
         known = {"trace": name, "fingerprint": fingerprint(trace)}
-        named = {policy: point_id(known["fingerprint"], policy, settings) for policy in policies}
+        prepared = prepare(trace, settings)
+        named = {policy: point_id(known["fingerprint"], prepared.starts, policy, settings) for policy in policies}
         points += named.values()
         left = [policy for policy, point in named.items() if point not in store]
         skipped += len(policies) - len(left)
@@ -68,7 +69,7 @@ def run_sweep(
         progress(done, skipped)
         if not left:
             continue
-        rows = backend(prepare(trace, settings), left)
+        rows = backend(prepared, left)
         try:
             for row in rows:
                 store.add(named[row["policy"]], known, settings, row)
