@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 SERVED = ("native", "grpcio", "constant", "go")
 _OPEN_RATES = (10_000, 20_000)
 _POLICY = "fixed:keep_alive=300s"
-_TRACE = "contest:requests=400000"
+_SIM_REQUESTS, _SIM_LENGTH_S = 400_000, 4000.0
 _STORM = LoadSettings(storm=(5000, 500, 1.0), duration=6.0).open(2000)
 _STORM_CREATE_NS, _STORM_INIT_NS = NS_PER_S // 10, NS_PER_S
 _GRACE_S = 3.0
@@ -76,7 +76,7 @@ def everything(*, rounds: int, duration: float, soak: float, note: str | None, j
         "note": note,
         "machine": describe(),
         "surroundings": around.now(),
-        "settings": {"rounds": rounds, "duration": duration, "soak": soak, "policy": _POLICY, "trace": _TRACE},
+        "settings": {"rounds": rounds, "duration": duration, "soak": soak, "policy": _POLICY, "sim_requests": _SIM_REQUESTS},
         "verdicts": [verdict._asdict() for verdict in found],
         "skipped": skipped,
         **sections,
@@ -99,9 +99,9 @@ def _core_section(rounds: int, progress: Advance) -> list[Row]:
 
 def _sim_section(rounds: int, progress: Advance) -> list[Row]:
     from pilotlight.simulation.runner import prepare  # noqa: PLC0415 - `bench grpc` needs no Polars
-    from pilotlight.traces import generate  # noqa: PLC0415
+    from pilotlight.traces.generators import generate  # noqa: PLC0415
 
-    prepared = prepare(generate(_TRACE, seed=0).trace)
+    prepared = prepare(generate("contest", requests=_SIM_REQUESTS, length_s=_SIM_LENGTH_S, seed=0).trace)
     return sim_rows(prepared, (SIM_FIXED, "break_even", SIM_DEFAULT), rounds=rounds, progress=progress)
 
 

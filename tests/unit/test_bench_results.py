@@ -1,0 +1,82 @@
+"""Rounds reduced, claims judged, the page rendered: arithmetic over rows."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pilotlight.bench.claims import CLAIMS, verdicts
+from pilotlight.bench.machine import Surroundings, describe
+from pilotlight.bench.page import render
+from pilotlight.bench.rounds import medians, ratios
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def row(target: str, number: int, **figures: Any) -> dict[str, Any]:  # noqa: ANN401
+    fields = dict.fromkeys(("rps", "p50_us", "p99_us", "p99_9_us", "cpu_us_per_call", "rss_mb"))
+    shared = {"target": target, "scenario": "closed 8x8", "round": number, "failures": {}, "starts": None}
+    return {**fields, **shared, **figures}
+
+
+def test_median_of_rounds_keeps_gaps_and_sums_failures() -> None:
+    rows = [row("a", 0, rps=1.0, failures={"X": 1}), row("a", 1, rps=9.0), row("a", 2, rps=2.0, failures={"X": 2})]
+    (reduced,) = medians(rows)
+    assert reduced["rps"] == 2.0
+    assert reduced["failures"] == {"X": 3}
+    assert reduced["p50_us"] is None
+    assert reduced["rounds"] == 3
+
+
+def test_ratio_divides_first_by_second() -> None:
+    reduced = medians([row("a", 0, rps=30.0, p99_us=5.0), row("b", 0, rps=10.0, p99_us=10.0)])
+    (ratio,) = ratios(reduced, "a", "b")
+    assert (ratio["rps"], ratio["p99_us"], ratio["rss_mb"]) == (3.0, 0.5, None)
+    assert ratio["target"] == "a / b"
+
+
+def whole_run(native_rps: float) -> dict[str, Any]:
+    grpc = medians([row("native", 0, rps=native_rps, p99_us=5.0), row("go", 0, rps=10.0, p99_us=10.0)])
+    core = {"functions": 1, "skew": 0.0, "waited": 0}
+    alone = {**core, "policy": "fixed", "scenario": "1 thread, 1 function", "threads": 1, "shared": False}
+    rows = [
+        {**alone, "warm_pair_ns": 100.0, "pairs_per_s": 1e7},
+        {**alone, "threads": 2, "scenario": "2 threads, 1 function each", "warm_pair_ns": 100.0, "pairs_per_s": 2e7},
+    ]
+    return {"core": rows, "ffi": {"policy": "fixed", "warm_pair_ns": 3000.0}, "grpc": grpc, "sim": [], "storm": []}
+
+
+def test_every_claim_is_judged_by_its_limit() -> None:
+    found = {verdict.claim: verdict for verdict in verdicts(whole_run(20.0))}
+    assert len(found) == len(CLAIMS)
+    assert found["native / Go peer, closed, calls/s"][2:] == (2.0, True)
+    assert found["native / Go peer, closed, p99"][2:] == (0.5, True)
+    assert found["two threads on functions of their own / one thread, pairs"][2:] == (2.0, True)
+    assert found["warm pair from Python, ns"][2:] == (3000.0, False)
+    assert found["two threads on one function / one thread, pairs"][2:] == (None, None)
+    lost = {verdict.claim: verdict for verdict in verdicts(whole_run(14.0))}
+    assert lost["native / Go peer, closed, calls/s"].holds is False
+
+
+def test_page_shows_the_latest_run_of_a_machine_and_where_it_loses(tmp_path: Path) -> None:
+    for date, rps in (("2026-01-01T00:00:00+00:00", 20.0), ("2026-01-02T00:00:00+00:00", 14.0)):
+        sections = whole_run(rps)
+        judged = [verdict._asdict() for verdict in verdicts(sections)]
+        results = {"benchmark": "all", "machine": {**describe(), "date": date}, "surroundings": Surroundings().now()}
+        results |= {"verdicts": judged, "skipped": ["go: no Go"], "note": "shared", **sections}
+        (tmp_path / f"{date[:10]}-bench.json").write_text(json.dumps(results))
+    (tmp_path / "old.json").write_text("{}")
+    (tmp_path / "old.md").write_text("# old")
+    page = render(tmp_path).read_text()
+    assert "2026-01-02-bench.json" in page
+    assert "2026-01-01-bench.json" not in page
+    assert "Where it loses here: warm pair from Python, ns; native / Go peer, closed, calls/s." in page
+    assert "Not measured: go: no Go" in page
+    assert "(old.md)" in page
+    assert (tmp_path / "chart-0.svg").read_text().startswith("<svg")
+
+
+def test_machine_is_described() -> None:
+    assert describe().keys() == {"date", "cpu", "cores", "kernel", "python", "version", "commit"}
+    assert 0 <= Surroundings().now()["steal_share"] <= 1
