@@ -46,6 +46,10 @@ def serve(config_file: Path | None, **flags: object) -> None:
     # gRPC reads its variables when it is loaded. Its default listener hands every event to another thread, which costs
     # context switches on every call; a version that no longer knows the name says so and goes on.
     os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener")
+    if config.front == "grpcio" and config.grpcio_mode != "aio":
+        # One epoll set serves all threads of a process by default, so the one that waits for the platform's answers
+        # would wake for calls and hand each to the thread that answers them. With poll(2) each waits for its own.
+        os.environ.setdefault("GRPC_POLL_STRATEGY", "poll")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # every connection that goes away is a line otherwise
     from pilotlight.server.app import run  # noqa: PLC0415 - grpc must see the variables
 
