@@ -23,16 +23,28 @@ def print_inspection(console: Console, inspection: Inspection) -> None:
     for table in (_overview(inspection), _sizes(inspection), _gaps(inspection)):
         console.print(table)
         console.print()
-    for line in (*_period_lines(inspection), *_hole_lines(inspection), *_bad_lines(inspection)):
+    for line in findings(inspection):
         console.print(line)
 
 
+def findings(inspection: Inspection) -> list[str]:
+    """Say in sentences which periods and holes there are, and how requests end."""
+    return [*_period_lines(inspection), *_hole_lines(inspection), *_bad_lines(inspection)]
+
+
 def _overview(inspection: Inspection) -> Table:
+    table = plain_table("trace", [""])
+    for name, value in overview(inspection):
+        table.add_row(name, value)
+    return table
+
+
+def overview(inspection: Inspection) -> list[tuple[str, str]]:
+    """Name the figures of the whole trace and write them for people."""
     trace, rates, burstiness = inspection.trace, inspection.rates, inspection.burstiness
     minute = burstiness.dispersion_minute
     popularity = inspection.popularity
-    table = plain_table("trace", [""])
-    for name, value in (
+    return [
         ("requests", f"{len(trace):,}"),
         ("functions: called / in the table", f"{trace.called:,} / {len(trace.functions):,}"),
         ("first to last arrival", _time(trace.length_ns / NS_PER_S)),
@@ -46,9 +58,7 @@ def _overview(inspection: Inspection) -> Table:
         ("Gini coefficient of the calls", f"{popularity.gini:.3f}"),
         ("functions called once", f"{popularity.once:,}"),
         ("execution", f"{trace.execution_s:,.0f} s, {trace.execution_gb_s:,.0f} GB·s"),
-    ):
-        table.add_row(name, value)
-    return table
+    ]
 
 
 def _sizes(inspection: Inspection) -> Table:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pilotlight import __version__, _core
 from pilotlight.comparison.families import family_of
+from pilotlight.inspection.inspection import inspect_trace
+from pilotlight.inspection.tables import findings, overview
 from pilotlight.report.page import Cell, Column, Facts, Section, Table
-from pilotlight.traces.trace import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from pilotlight.comparison.comparison import Comparison
 
 COLUMNS = (Column("policy", number=False), Column("as given", number=False), Column("by default", number=False))
-HOUR_S = 3600
 
 
 def configuration_section(comparison: Comparison, command: str) -> Section:
@@ -36,19 +36,11 @@ def configuration_section(comparison: Comparison, command: str) -> Section:
 
 
 def trace_section(comparison: Comparison, source: Mapping[str, Any]) -> Section:
-    """Sum the trace up, and say where it came from."""
-    trace = comparison.simulation.trace
-    length_s = trace.length_ns / NS_PER_S
-    pairs = [
-        ("source", _source(source)),
-        ("requests", f"{len(trace):,}, of which {int(trace.bad.sum()):,} end badly"),
-        ("functions", f"{trace.called:,} called, of {len(trace.functions):,}"),
-        ("length", f"{length_s:,.0f} s ({length_s / HOUR_S:,.2f} h)"),
-        ("rate", f"{len(trace) / length_s:,.2f} requests a second" if length_s else "all at once"),
-        ("execution", f"{trace.execution_s:,.0f} s, {trace.execution_gb_s:,.0f} GB·s"),
-        ("mean execution", f"{1000 * trace.execution_s / len(trace):,.0f} ms"),
-    ]
-    return Section("Trace", "", [Facts(pairs)])
+    """Sum the trace up as `trace inspect` does, and say where it came from."""
+    inspection = inspect_trace(comparison.simulation.trace)
+    pairs = [("source", _source(source)), *overview(inspection), ("findings", "; ".join(findings(inspection)))]
+    text = "What the trace is, as pilotlight trace inspect measures it; nothing here depends on a policy."
+    return Section("Trace", text, [Facts(pairs)])
 
 
 def _plain(value: float | str) -> str:
