@@ -204,7 +204,7 @@ impl Starts {
         // The first stream is that of failures.
         self.random.set_stream(function as u64 + 1);
         self.random.set_word_pos(2 * u128::from(number));
-        let drawn = u128::from(self.random.next_u64()) * u128::from(count) >> 64;
+        let drawn = (u128::from(self.random.next_u64()) * u128::from(count)) >> 64;
         first + u32::try_from(drawn).expect("less than the count")
     }
 }
