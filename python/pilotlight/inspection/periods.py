@@ -66,6 +66,7 @@ class Periods(NamedTuple):
 
     Attributes:
         width_s: counts were taken in bins of this width: shorter periods are not seen.
+        correlations: of the counts with themselves, at every lag in bins.
         load: the load's, the one that explains most first.
         timers: of single functions, the most frequent first.
         timer_functions: functions that are timers.
@@ -73,6 +74,7 @@ class Periods(NamedTuple):
     """
 
     width_s: float
+    correlations: NDArray[np.float64]
     load: tuple[Period, ...]
     timers: tuple[Timer, ...]
     timer_functions: int
@@ -83,14 +85,18 @@ def periods(arrival_ns: NDArray[np.uint64], function: NDArray[np.uint32]) -> Per
     """Find the periods."""
     length_s = float(arrival_ns[-1]) / NS_PER_S
     width_s = next((width for width in WIDTHS_S if length_s / width <= MOST_BINS), WIDTHS_S[-1])
-    found = _load_periods(counts(arrival_ns, width_s)[:-1].astype(np.float64), width_s)
+    # The last bin is cut off.
+    series = counts(arrival_ns, width_s)[:-1].astype(np.float64)
+    found = _load_periods(series, width_s)
     timers, functions, requests = _timers(arrival_ns, function)
-    return Periods(width_s, found, timers, functions, requests)
+    return Periods(width_s, autocorrelation(series), found, timers, functions, requests)
 
 
 def autocorrelation(series: NDArray[np.float64]) -> NDArray[np.float64]:
     """Correlate a series with itself at every lag up to a `CYCLES`-th of its length, each over its own terms."""
     lags = len(series) // CYCLES
+    if not lags:
+        return np.ones(1)
     centred = series - series.mean()
     size = 1 << (2 * len(series) - 1).bit_length()
     products = np.fft.irfft(np.abs(np.fft.rfft(centred, size)) ** 2, size)[: lags + 1]

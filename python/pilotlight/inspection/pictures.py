@@ -11,8 +11,10 @@ import altair as alt
 import numpy as np
 import vl_convert
 
+from pilotlight.comparison.drawing import layered, titled
 from pilotlight.inspection.arrivals import counts
-from pilotlight.inspection.periods import autocorrelation
+from pilotlight.report.page import Page, chart_section, write_page
+from pilotlight.report.theme import picture_theme
 from pilotlight.traces.trace import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".html", ".svg", ".png")
 PNG_SCALE = 2
-WIDTH, HEIGHT = 620, 200
+HEIGHT = 200
 BINS = 400
 POINTS = 200
 HOLE = "#d6336c"
@@ -34,22 +36,25 @@ def write_pictures(inspection: Inspection, path: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    panels = [_load(inspection), _gaps(inspection), _popularity(inspection), _durations(inspection)]
-    resemblance = _autocorrelation(inspection)
-    if resemblance is not None:
-        panels.insert(1, resemblance)
-    chart = alt.vconcat(*panels, spacing=28).resolve_scale(color="independent")
-    chart = chart.properties(background="white", padding=20).configure_view(stroke=None)
-    chart = chart.configure_title(anchor="start", fontSize=15, subtitleFontSize=12)
-    if path.suffix == ".html":
-        path.write_text(chart.to_html(inline=True), encoding="utf-8")
-    elif path.suffix == ".svg":
-        path.write_text(vl_convert.vegalite_to_svg(chart.to_dict()), encoding="utf-8")
+    responsive = path.suffix == ".html"
+    panels = [draw(inspection, responsive=responsive) for draw in (_load, _gaps, _popularity, _durations)]
+    if len(inspection.periods.correlations) > 1:
+        panels.insert(1, _autocorrelation(inspection, responsive=responsive))
+    if responsive:
+        trace = inspection.trace
+        facts = f"{len(trace):,} requests of {trace.called:,} functions in {trace.length_ns / NS_PER_S:,.0f} s."
+        sections = [chart_section(panel, str(panel.title.text)) for panel in panels]
+        write_page(Page("What the trace is", [facts], sections), path)
+        return
+    stacked = alt.vconcat(*panels, spacing=36).resolve_scale(color="independent")
+    spec = stacked.to_dict() | {"background": "white", "padding": 20, "config": picture_theme()}
+    if path.suffix == ".svg":
+        path.write_text(vl_convert.vegalite_to_svg(spec), encoding="utf-8")
     else:
-        path.write_bytes(vl_convert.vegalite_to_png(chart.to_dict(), scale=PNG_SCALE))
+        path.write_bytes(vl_convert.vegalite_to_png(spec, scale=PNG_SCALE))
 
 
-def _load(inspection: Inspection) -> alt.LayerChart:
+def _load(inspection: Inspection, *, responsive: bool) -> alt.LayerChart:
     """Draw requests a second over time, holes marked."""
     trace = inspection.trace
     width_s = max(trace.length_ns / NS_PER_S / BINS, 0.001)
@@ -63,15 +68,13 @@ def _load(inspection: Inspection) -> alt.LayerChart:
     if holes:
         rects = alt.Chart(alt.InlineData(values=holes)).mark_rect(opacity=0.35, color=HOLE)
         layers.append(rects.encode(x="s:Q", x2="end:Q"))
-    return _panel("Load over time", "Red: the longest holes, in which nothing arrives.", layers)
+    title = titled("Load over time", ["Red: the longest holes, in which nothing arrives."], responsive=responsive)
+    return layered(layers, HEIGHT, title, responsive=responsive)
 
 
-def _autocorrelation(inspection: Inspection) -> alt.LayerChart | None:
+def _autocorrelation(inspection: Inspection, *, responsive: bool) -> alt.LayerChart:
     """Draw how much the counts resemble themselves, periods marked."""
-    width_s = inspection.periods.width_s
-    values = autocorrelation(counts(inspection.trace.arrival_ns, width_s)[:-1].astype(np.float64))[1:]
-    if len(values) < 3:  # noqa: PLR2004 - a line
-        return None
+    width_s, values = inspection.periods.width_s, inspection.periods.correlations[1:]
     step = max(1, len(values) // 1000)
     rows = [{"s": (place + 1) * width_s, "r": float(values[place])} for place in range(0, len(values), step)]
     marks = [{"s": period.period_s} for period in inspection.periods.load]
@@ -79,10 +82,13 @@ def _autocorrelation(inspection: Inspection) -> alt.LayerChart | None:
     layers = [line.encode(x=alt.X("s:Q", title="lag, s"), y=alt.Y("r:Q", title="autocorrelation"))]
     if marks:
         layers.append(alt.Chart(alt.InlineData(values=marks)).mark_rule(color=HOLE, strokeDash=[4, 3]).encode(x="s:Q"))
-    return _panel("Periods", f"Of counts in bins of {width_s:g} s; dashed: the periods found.", layers)
+    title = titled(
+        "Periods", [f"Of counts in bins of {width_s:g} s; dashed: the periods found."], responsive=responsive
+    )
+    return layered(layers, HEIGHT, title, responsive=responsive)
 
 
-def _gaps(inspection: Inspection) -> alt.LayerChart:
+def _gaps(inspection: Inspection, *, responsive: bool) -> alt.LayerChart:
     """Draw the distribution of the idle gaps of each demand level."""
     rows = [
         {"s": max(float(each.gaps_s[place]), 1e-3), "share": (place + 1) / len(each.gaps_s), "level": str(each.level)}
@@ -96,10 +102,11 @@ def _gaps(inspection: Inspection) -> alt.LayerChart:
         y=alt.Y("share:Q", title="share of gaps"),
         color=alt.Color("level:N", sort=order, scale=alt.Scale(scheme="viridis"), title="level"),
     )
-    return _panel("Idle gaps by demand level", "Share of the gaps that are at most so long.", [layer])
+    title = titled("Idle gaps by demand level", ["Share of the gaps that are at most so long."], responsive=responsive)
+    return layered([layer], HEIGHT, title, responsive=responsive)
 
 
-def _popularity(inspection: Inspection) -> alt.LayerChart:
+def _popularity(inspection: Inspection, *, responsive: bool) -> alt.LayerChart:
     """Draw how often functions are called, by rank."""
     calls = inspection.popularity.counts
     places = np.unique(np.geomspace(1, len(calls), POINTS).astype(int)) - 1
@@ -109,10 +116,11 @@ def _popularity(inspection: Inspection) -> alt.LayerChart:
         x=alt.X("rank:Q", scale=alt.Scale(type="log"), title="rank"),
         y=alt.Y("calls:Q", scale=alt.Scale(type="log"), title="requests"),
     )
-    return _panel("Popularity", "Requests of each function, the most called first.", [layer])
+    title = titled("Popularity", ["Requests of each function, the most called first."], responsive=responsive)
+    return layered([layer], HEIGHT, title, responsive=responsive)
 
 
-def _durations(inspection: Inspection) -> alt.LayerChart:
+def _durations(inspection: Inspection, *, responsive: bool) -> alt.LayerChart:
     """Draw the distribution of durations."""
     levels = np.linspace(0, 1, POINTS)
     values_ms = np.quantile(inspection.trace.duration_ns / NS_PER_MS, levels)
@@ -124,10 +132,5 @@ def _durations(inspection: Inspection) -> alt.LayerChart:
     layer = line.encode(
         x=alt.X("ms:Q", scale=alt.Scale(type="log"), title="ms"), y=alt.Y("share:Q", title="share of requests")
     )
-    return _panel("Durations", "Share of the requests that execute at most so long.", [layer])
-
-
-def _panel(title: str, subtitle: str, layers: list[alt.Chart]) -> alt.LayerChart:
-    return alt.LayerChart(
-        layer=layers, width=WIDTH, height=HEIGHT, title=alt.TitleParams(title, subtitle=subtitle, anchor="start")
-    )
+    title = titled("Durations", ["Share of the requests that execute at most so long."], responsive=responsive)
+    return layered([layer], HEIGHT, title, responsive=responsive)
