@@ -138,7 +138,7 @@ class ServeConfig(BaseSettings):
             "empty asks for none."
         ),
     )
-    native_threads: int = Field(1, ge=1, le=256, description="`native`: threads that serve connections.")
+    native_threads: int = Field(2, ge=1, le=256, description="`native`: threads that serve connections.")
     native_connections: int = Field(
         16_384,
         ge=1,
