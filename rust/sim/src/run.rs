@@ -80,10 +80,17 @@ struct Subject {
     slot: SlotId,
     /// The row of the request that it serves.
     request: u64,
-    /// The function of that request, or of the start.
+    /// The function of that request.
     function: u32,
     /// The request ends with `need_destroy`.
     bad: bool,
+}
+
+impl Subject {
+    /// A start serves nobody yet.
+    fn start(slot: SlotId) -> Self {
+        Self { slot, request: 0, function: 0, bad: false }
+    }
 }
 
 /// A request that waits.
@@ -99,8 +106,7 @@ struct Course {
     shortages: Shortages,
 }
 
-struct Run<'a> {
-    functions: &'a [FunctionModel],
+struct Run {
     /// The engine's name of each row of the function table.
     ids: Vec<FunctionId>,
     engine: Engine,
@@ -121,8 +127,8 @@ struct Run<'a> {
     events: u64,
 }
 
-impl<'a> Run<'a> {
-    fn new(functions: &'a [FunctionModel], options: Options) -> Result<Self, SimError> {
+impl Run {
+    fn new(functions: &[FunctionModel], options: Options) -> Result<Self, SimError> {
         let platform = Platform::new(options.create_failure, options.init_failure, options.seed)?;
         let config = EngineConfig { max_functions: u32::MAX, max_waiting: u64::MAX, ..EngineConfig::new(options.policy) };
         let engine = Engine::new(config);
@@ -143,7 +149,6 @@ impl<'a> Run<'a> {
         let diary = options.explain.and_then(|row| ids.get(row)).map(|&function| Diary::new(function));
         let course = options.series.map(|span| Course { sampler: Sampler::new(span), shortages: Shortages::new(functions.len()) });
         Ok(Self {
-            functions,
             ids,
             engine,
             platform,
@@ -262,11 +267,11 @@ impl<'a> Run<'a> {
             match command {
                 Command::CreateSlot { slot, function, .. } => {
                     let (took, kind) = (self.starts.create(self.now, slot, function), self.platform.create());
-                    self.start(took, kind, slot, function);
+                    self.schedule(took, kind, Subject::start(slot));
                 }
                 Command::Init { slot, function } => {
                     let (took, kind) = (self.starts.init(self.now, slot, function), self.platform.init());
-                    self.start(took, kind, slot, function);
+                    self.schedule(took, kind, Subject::start(slot));
                 }
                 Command::DestroySlot { slot, .. } => {
                     self.engine.handle_slot_destroyed(self.now, slot).expect("the engine asked for this destroy");
@@ -306,12 +311,6 @@ impl<'a> Run<'a> {
         if let Some(course) = &mut self.course {
             course.shortages.left(request.function as usize);
         }
-    }
-
-    /// Lets a step of a start take its time.
-    fn start(&mut self, took: Nanos, kind: Kind, slot: SlotId, function: FunctionId) {
-        let function = u32::try_from(function.index()).expect("function tables are limited");
-        self.schedule(took, kind, Subject { slot, request: 0, function, bad: false });
     }
 
     fn schedule(&mut self, after: Nanos, kind: Kind, subject: Subject) {

@@ -20,7 +20,7 @@ pub(crate) struct Waiter {
 }
 
 /// Places that an empty queue keeps.
-const KEPT: usize = 16;
+const KEPT: usize = 4;
 
 /// Waiting requests in order of arrival.
 #[derive(Debug, Default)]
