@@ -298,8 +298,12 @@ mod tests {
     fn sums_of_time_carry_past_64_bits() {
         let ledger = FunctionLedger::default();
         for _ in 0..2 {
-            Account::ALL.iter().for_each(|&account| ledger.book_slot(account, Nanos::MAX));
-            WaitCause::ALL.iter().for_each(|&cause| ledger.book_wait(cause, Nanos::MAX));
+            for account in Account::ALL {
+                ledger.book_slot(account, Nanos::MAX);
+            }
+            for cause in WaitCause::ALL {
+                ledger.book_wait(cause, Nanos::MAX);
+            }
         }
         let totals = ledger.totals(1);
         assert_eq!(totals.slot_ns, [2 * u128::from(u64::MAX); 5]);
