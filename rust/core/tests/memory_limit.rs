@@ -48,6 +48,52 @@ fn a_start_evicts_the_instance_used_least_recently_and_follows_once_it_is_gone()
 }
 
 #[test]
+fn a_burst_makes_room_for_all_its_starts_at_once() {
+    let mut host = Host::new("lru:memory=512MB");
+    let others = ["a", "b", "c", "d"].map(|key| freed(&mut host, key, 1));
+    let mut evicted = Vec::new();
+    for request in 2..5 {
+        host.assign("e", request).waiting();
+        evicted.extend(host.take());
+    }
+    let expected = others[..3].iter().map(|&slot| Command::DestroySlot { slot, reason: DestroyReason::MemoryPressure });
+    assert_eq!(evicted, expected.collect::<Vec<_>>(), "one for each request, before the first is gone");
+    for slot in &others[..3] {
+        host.destroyed(*slot);
+    }
+    settle(&mut host);
+    let creates = host.take();
+    assert!(creates.len() == 3 && creates.iter().all(|command| matches!(command, Command::CreateSlot { .. })), "{creates:?}");
+}
+
+#[test]
+fn room_that_is_being_made_for_other_reasons_is_waited_for() {
+    let mut host = Host::new("lru:memory=256MB");
+    let _kept = freed(&mut host, "a", 1);
+    let bad = host.instance("b", 2);
+    host.bad_idle(bad, "b", 2);
+    host.take();
+    host.assign("c", 3).waiting();
+    assert_eq!(host.take(), [], "the bad instance's memory will do");
+    host.destroyed(bad);
+    settle(&mut host);
+    host.one_create();
+}
+
+#[test]
+fn room_that_a_failed_destroy_has_not_made_is_made_elsewhere() {
+    let mut host = Host::new("lru:memory=256MB");
+    let kept = freed(&mut host, "a", 1);
+    let bad = host.instance("b", 2);
+    host.bad_idle(bad, "b", 2);
+    host.assign("c", 3).waiting();
+    host.take();
+    host.engine.handle_destroy_failed(host.now, bad).unwrap();
+    settle(&mut host);
+    assert_eq!(host.take(), [Command::DestroySlot { slot: kept, reason: DestroyReason::MemoryPressure }]);
+}
+
+#[test]
 fn an_instance_used_again_is_as_recent_as_its_last_use() {
     let mut host = Host::new("lru:memory=256MB");
     let first = freed(&mut host, "a", 1);

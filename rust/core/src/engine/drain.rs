@@ -43,6 +43,7 @@ impl Engine {
             if account == Account::Starting {
                 cold.initialising -= 1;
             }
+            self.slot_leaves(function);
             Self::book(function, slot, account, now);
             slot.owner.store(0, Ordering::Relaxed);
             out.push(Command::DestroySlot { slot: SlotId { index, generation: word.generation() }, reason: DestroyReason::Draining });

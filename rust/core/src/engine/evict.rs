@@ -38,9 +38,6 @@ struct State {
     /// Functions whose starts wait for room, by ticket: the first is served first.
     queue: BTreeMap<u64, FunctionId>,
     tickets: u64,
-    /// Slots given up for room whose end is not confirmed, with their memory in MB.
-    leaving: BTreeMap<u32, u64>,
-    leaving_mb: u64,
 }
 
 /// A free instance as of when it became free.
@@ -94,7 +91,7 @@ impl Engine {
         let mut state = lock(&limit.state);
         let first = state.queue.first_key_value().map(|(&ticket, _)| ticket);
         let my_turn = first.is_none() || first == cold.ticket;
-        if my_turn && self.make_room(now, (id, function), limit.memory_mb, &mut state, out) {
+        if my_turn && self.make_room(now, (id, function), 1, limit.memory_mb, &mut state, out) {
             // Under the limit's lock, so that nobody else takes the room.
             self.start(now, id, function, cold, out);
             return true;
@@ -143,16 +140,9 @@ impl Engine {
         }
     }
 
-    /// A slot's memory has been released.
-    pub(super) fn room_released(&self, now: Nanos, index: u32) {
-        let Some(limit) = &self.limit else { return };
-        let mut state = lock(&limit.state);
-        state.leaving_mb -= state.leaving.remove(&index).unwrap_or(0);
-        self.serve_next(now, &state);
-    }
-
-    /// A target that fell has made instances that may be given up for room.
-    pub(super) fn target_fell(&self, now: Nanos) {
+    /// A slot's memory was released or will not be after all, or a target that fell has made instances that may be given up: whoever
+    /// waits for room looks again.
+    pub(super) fn room_changed(&self, now: Nanos) {
         if let Some(limit) = &self.limit {
             self.serve_next(now, &lock(&limit.state));
         }
@@ -165,18 +155,32 @@ impl Engine {
         }
     }
 
-    /// Gives up free instances until, once they are gone, the function's next slot fits; `true`: it fits already.
+    /// Gives up free instances for all the starts at once that a function wants, whose first has just been refused: one after the other
+    /// each would wait for an end of its own.
+    pub(super) fn clear_room(&self, now: Nanos, (id, function): (FunctionId, &Function), cold: &Cold, out: &mut Vec<Command>) {
+        let Some(limit) = &self.limit else { return };
+        let mut state = lock(&limit.state);
+        if state.queue.first_key_value().map(|(&ticket, _)| ticket) == cold.ticket {
+            let starts = self.starts_refused(now, function, cold);
+            self.make_room(now, (id, function), starts, limit.memory_mb, &mut state, out);
+        }
+    }
+
+    /// Gives up free instances until, once all that is leaving is gone, so many of the function's slots fit; `true`: one fits already.
     fn make_room(
         &self,
         now: Nanos,
         (id, function): (FunctionId, &Function),
+        starts: u32,
         limit_mb: u64,
         state: &mut State,
         out: &mut Vec<Command>,
     ) -> bool {
-        let wanted = self.live.memory_mb.load(Ordering::Relaxed) + u64::from(function.spec.memory_mb);
-        while wanted > limit_mb + state.leaving_mb && self.evict_one(now, (id, function), state, out) {}
-        wanted <= limit_mb
+        let (live_mb, slot_mb) = (self.live.memory_mb.load(Ordering::Relaxed), u64::from(function.spec.memory_mb));
+        // An end confirmed by another thread just now may be missing from one of the two and not yet from the other.
+        let fits = |starts: u64| live_mb + starts * slot_mb <= limit_mb.saturating_add(self.live.leaving_mb.load(Ordering::Relaxed));
+        while !fits(u64::from(starts)) && self.evict_one(now, (id, function), state, out) {}
+        live_mb + slot_mb <= limit_mb
     }
 
     /// Gives up the least valuable free instance that may go; `false`: there is none.
@@ -225,9 +229,6 @@ impl Engine {
             let _ = heir.due.compare_exchange(due, gone.due.load(Ordering::Relaxed), Ordering::Relaxed, Ordering::Relaxed);
             state.enter(worth, entry.index, entry.word, &self.slots);
         }
-        let memory_mb = u64::from(function.spec.memory_mb);
-        state.leaving.insert(top, memory_mb);
-        state.leaving_mb += memory_mb;
         function.policy.evicted(entry.worth, function.instances(cold) + cold.starting());
         true
     }

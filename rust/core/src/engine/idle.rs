@@ -167,6 +167,7 @@ impl Engine {
         out: &mut Vec<Command>,
     ) {
         slot.owner.store(0, Ordering::Relaxed);
+        self.slot_leaves(function);
         if !self.draining() {
             // It will not serve those who wait: they may want a start instead.
             let mut cold = lock(&function.cold);

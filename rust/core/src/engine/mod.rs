@@ -75,6 +75,8 @@ struct LiveCount {
     memory_mb: AtomicU64,
     peak_slots: AtomicU64,
     peak_memory_mb: AtomicU64,
+    /// Memory of slots whose end has been asked for and not been confirmed or refused: part of `memory_mb`.
+    leaving_mb: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,12 +194,25 @@ impl Engine {
         self.live.peak_memory_mb.fetch_max(memory, Ordering::Relaxed);
     }
 
-    /// Forgets a slot that has just become vacant.
-    fn slot_vanished(&self, now: Nanos, index: u32, function: &Function) {
+    /// The end of one of the function's slots is asked for: its memory will be room.
+    fn slot_leaves(&self, function: &Function) {
+        self.live.leaving_mb.fetch_add(u64::from(function.spec.memory_mb), Ordering::Relaxed);
+    }
+
+    /// Its memory is not to be counted on any more: it is room by now, or was not released.
+    fn slot_stays(&self, function: &Function) {
+        self.live.leaving_mb.fetch_sub(u64::from(function.spec.memory_mb), Ordering::Relaxed);
+    }
+
+    /// Forgets a slot that has just become vacant. `from`: the state it was in.
+    fn slot_vanished(&self, now: Nanos, index: u32, function: &Function, from: State) {
         function.ledger.count(Counter::Destroyed);
         self.live.slots.fetch_sub(1, Ordering::Relaxed);
         self.live.memory_mb.fetch_sub(u64::from(function.spec.memory_mb), Ordering::Relaxed);
-        self.room_released(now, index);
+        if from == State::Retiring {
+            self.slot_stays(function);
+        }
+        self.room_changed(now);
         self.slots.release(index);
     }
 }

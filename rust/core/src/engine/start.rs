@@ -12,6 +12,8 @@ use crate::table::{Cold, Function, Slot, State, Word};
 
 /// A policy that wants to be asked again is not asked sooner than this.
 const SOONEST_AGAIN: Nanos = Nanos::from_millis(1);
+/// Room is made for at most so many starts at once.
+const MOST_AT_ONCE: u32 = 16;
 
 impl Engine {
     /// The platform made the slot, `took` after it was asked. Also the late answer to a create reported as unanswered.
@@ -28,6 +30,7 @@ impl Engine {
             advance(id, slot, word, State::Retiring)?;
             Self::book(function, slot, Account::Leaked, now);
             slot.owner.store(0, Ordering::Relaxed);
+            self.slot_leaves(function);
             out.push(Command::DestroySlot { slot: id, reason: DestroyReason::CreatedLate });
             return Ok(());
         }
@@ -45,10 +48,10 @@ impl Engine {
         Self::book(function, slot, Account::Starting, now);
         function.ledger.count(Counter::StartsCancelled);
         slot.owner.store(0, Ordering::Relaxed);
-        if self.draining() {
-            out.push(Command::DestroySlot { slot: id, reason: DestroyReason::Draining });
-        } else if !self.hand_over(now, slot, id, out) {
-            out.push(Command::DestroySlot { slot: id, reason: DestroyReason::Surplus });
+        let draining = self.draining();
+        if draining || !self.hand_over(now, slot, id, out) {
+            self.slot_leaves(function);
+            out.push(Command::DestroySlot { slot: id, reason: if draining { DestroyReason::Draining } else { DestroyReason::Surplus } });
         }
         Ok(())
     }
@@ -102,7 +105,7 @@ impl Engine {
             if !may_exist {
                 advance(id, slot, word, next)?;
                 Self::book(function, slot, Account::Leaked, now);
-                self.slot_vanished(now, id.index, function);
+                self.slot_vanished(now, id.index, function, word.state());
             }
             return Ok(());
         }
@@ -111,7 +114,7 @@ impl Engine {
         cold.creating -= 1;
         Self::book(function, slot, Account::Starting, now);
         if !may_exist {
-            self.slot_vanished(now, id.index, function);
+            self.slot_vanished(now, id.index, function, word.state());
         }
         self.start_failed(now, (holder, function), &mut cold, id.index, out);
         Ok(())
@@ -133,6 +136,7 @@ impl Engine {
         cold.initialising -= 1;
         Self::book(function, slot, Account::Starting, now);
         slot.owner.store(0, Ordering::Relaxed);
+        self.slot_leaves(function);
         out.push(Command::DestroySlot { slot: id, reason: DestroyReason::InitFailed });
         self.start_failed(now, (holder, function), &mut cold, id.index, out);
         Ok(())
@@ -163,20 +167,31 @@ impl Engine {
             return;
         }
         while cold.waiters.len() > 0 {
-            match function.policy.start(&self.queue(now, function, cold)) {
+            match function.policy.start(&self.queue(now, function, cold, cold.starting())) {
                 Start::Now if self.start_if_room(now, (id, function), cold, false, out) => {}
+                Start::Now => {
+                    self.clear_room(now, (id, function), cold, out);
+                    break;
+                }
                 Start::Later(at) => {
                     self.arm(id, function, at.max(now + SOONEST_AGAIN));
                     break;
                 }
-                Start::Now | Start::Enough => break,
+                Start::Enough => break,
             }
         }
         self.seek_spare(id, function, cold);
     }
 
-    fn queue(&self, now: Nanos, function: &Function, cold: &Cold) -> Queue {
-        let (waiting, starting) = (cold.waiters.len(), cold.starting());
+    /// How many starts the policy would make one after the other, had the first of them found room.
+    pub(super) fn starts_refused(&self, now: Nanos, function: &Function, cold: &Cold) -> u32 {
+        let starting = cold.starting();
+        let wanted = |starts: &u32| function.policy.start(&self.queue(now, function, cold, starting + starts)) == Start::Now;
+        1 + (1..cold.waiters.len().saturating_sub(starting).min(MOST_AT_ONCE)).take_while(wanted).fold(0, |count, _| count + 1)
+    }
+
+    fn queue(&self, now: Nanos, function: &Function, cold: &Cold, starting: u32) -> Queue {
+        let waiting = cold.waiters.len();
         Queue {
             facts: self.facts(now, function),
             waiting,
@@ -200,7 +215,7 @@ impl Engine {
         let target = function.policy.target(&load);
         let before = std::mem::replace(&mut cold.target, target.instances);
         if target.instances < before {
-            self.target_fell(now);
+            self.room_changed(now);
         }
         for _ in load.instances..target.instances {
             if !self.start_if_room(now, (id, function), cold, true, out) {

@@ -12,7 +12,7 @@ use crate::table::{Function, State};
 
 /// Timers one tick may serve.
 const TIMERS_PER_TICK: usize = 256;
-/// A visit looks at every free instance and waiting request of a function. With more than this many it comes again only after a pause
+/// A visit looks at every free instance of a function. With more than this many it comes again only after a pause
 /// of [`PAUSE_PER_ENTRY`] each, which bounds the sweep's share of a core.
 const UNPACED_ENTRIES: usize = 4096;
 const PAUSE_PER_ENTRY: Nanos = Nanos(100);
@@ -51,7 +51,7 @@ impl Engine {
         if !slot.transition(word, State::Vacant) {
             return Err(EngineError::SlotNotFound(id));
         }
-        self.slot_vanished(now, id.index, function);
+        self.slot_vanished(now, id.index, function, word.state());
         Ok(())
     }
 
@@ -66,11 +66,13 @@ impl Engine {
             return Err(EngineError::SlotNotFound(id));
         }
         let (_, function) = self.holder(slot);
+        self.slot_stays(function);
         Self::book(function, slot, Account::Retiring, now);
         function.ledger.count(Counter::DestroyFailures);
         let failures = slot.owner.fetch_add(1, Ordering::Relaxed);
         let pause = Nanos(self.config.destroy_retry.0.saturating_mul(1 << failures.min(6)));
         self.timers.repeat_destroy(id, now + pause);
+        self.room_changed(now);
         Ok(())
     }
 
@@ -88,6 +90,7 @@ impl Engine {
         let Some((slot, word)) = self.slots.find(id).filter(|(_, word)| word.state() == State::Leaked) else { return };
         if slot.transition(word, State::Retiring) {
             let (_, function) = self.holder(slot);
+            self.slot_leaves(function);
             Self::book(function, slot, Account::Leaked, now);
             out.push(Command::DestroySlot { slot: id, reason: DestroyReason::Repeated });
         }
@@ -106,10 +109,9 @@ impl Engine {
         self.settle_room(now, &mut cold);
         let spare = function.instances(&cold).saturating_sub(cold.target) as usize;
         let (free, next) = self.sweep_free(now, function, spare, out);
-        let next = [next, cold.waiters.earliest_deadline()].into_iter().flatten().min();
-        let entries = free + cold.waiters.len() as usize;
+        let next = [next, cold.waiters.next_deadline()].into_iter().flatten().min();
         drop(cold);
-        let pause = if entries > UNPACED_ENTRIES { Nanos(PAUSE_PER_ENTRY.0 * entries as u64) } else { Nanos::ZERO };
+        let pause = if free > UNPACED_ENTRIES { Nanos(PAUSE_PER_ENTRY.0 * free as u64) } else { Nanos::ZERO };
         if let Some(next) = next {
             self.arm(id, function, next.max(now + pause));
         }
@@ -147,6 +149,7 @@ impl Engine {
         let word = slot.word();
         assert!(word.state() == State::Idle, "a taken instance belongs to its taker");
         slot.move_own(word, State::Retiring);
+        self.slot_leaves(function);
         Self::book(function, slot, Account::Idle, now);
         slot.owner.store(0, Ordering::Relaxed);
         function.ledger.count(if reason == DestroyReason::MemoryPressure { Counter::Evicted } else { Counter::Retired });

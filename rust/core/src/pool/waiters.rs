@@ -27,6 +27,8 @@ const KEPT: usize = 4;
 pub(crate) struct Waiters {
     queue: VecDeque<Waiter>,
     next_sequence: u32,
+    /// No deadline is before this. It may be that of a waiter who has left since: looking for the next would cost a pass each time.
+    soonest: Option<Nanos>,
 }
 
 impl Waiters {
@@ -38,6 +40,7 @@ impl Waiters {
     pub(crate) fn push(&mut self, request: RequestTag, arrived: Nanos, deadline: Nanos, own_start: Option<u32>) -> u32 {
         let sequence = self.next_sequence;
         self.next_sequence = sequence.wrapping_add(1);
+        self.soonest = Some(self.soonest.map_or(deadline, |soonest| soonest.min(deadline)));
         self.queue.push_back(Waiter { sequence, request, arrived, deadline, failures: 0, own_start });
         sequence
     }
@@ -82,18 +85,20 @@ impl Waiters {
         self.queue.remove(at)
     }
 
-    /// Removes and returns every waiter whose deadline is not after `now`.
+    /// Removes and returns every waiter whose deadline is not after `now`. Takes no time while [`Waiters::next_deadline`] is not reached.
     pub(crate) fn expire(&mut self, now: Nanos) -> Vec<Waiter> {
-        if self.queue.iter().all(|waiter| waiter.deadline > now) {
+        if self.soonest.is_none_or(|soonest| soonest > now) {
             return Vec::new();
         }
         let (expired, kept) = self.queue.drain(..).partition(|waiter| waiter.deadline <= now);
         self.queue = kept;
+        self.soonest = self.queue.iter().map(|waiter| waiter.deadline).min();
         Vec::from(expired)
     }
 
-    pub(crate) fn earliest_deadline(&self) -> Option<Nanos> {
-        self.queue.iter().map(|waiter| waiter.deadline).min()
+    /// When to look for overdue waiters next: no later than the earliest deadline.
+    pub(crate) fn next_deadline(&self) -> Option<Nanos> {
+        self.soonest.filter(|_| !self.queue.is_empty())
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Waiter> {
@@ -127,9 +132,12 @@ mod tests {
     #[test]
     fn only_overdue_waiters_expire_and_order_is_kept() {
         let mut waiters = three();
-        assert_eq!(waiters.earliest_deadline(), Some(Nanos(10)));
+        assert_eq!(waiters.next_deadline(), Some(Nanos(10)));
+        assert!(waiters.expire(Nanos(9)).is_empty());
         let expired: Vec<_> = waiters.expire(Nanos(20)).iter().map(|waiter| waiter.deadline).collect();
         assert_eq!(expired, [Nanos(10), Nanos(20)]);
+        assert_eq!(waiters.next_deadline(), Some(Nanos(30)));
         assert_eq!(waiters.pop_oldest().unwrap().deadline, Nanos(30));
+        assert_eq!(waiters.next_deadline(), None);
     }
 }
