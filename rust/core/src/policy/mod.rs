@@ -55,7 +55,7 @@ pub trait Policy: Debug + Send + Sync {
     /// Makes the part that looks after one function; called once for each.
     fn function(&self, spec: &FunctionSpec) -> Box<dyn FunctionPolicy>;
 
-    /// How often [`Policy::review`] is to be called; `None`: never.
+    /// How long until [`Policy::review`] is to be called next; `None`: never. Asked again after each review.
     fn review_every(&self) -> Option<Nanos> {
         None
     }

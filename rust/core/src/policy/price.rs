@@ -48,6 +48,8 @@ pub struct Price {
     slow: AtomicU64,
     /// Requests served at the last review.
     served: AtomicU64,
+    /// Reviews so far.
+    reviews: AtomicU64,
 }
 
 /// Where an objective that follows the ledger begins, before there is one.
@@ -61,14 +63,21 @@ const SLOW_SHARE: f64 = 0.01;
 const ENOUGH_SERVED: u64 = 300;
 
 impl Price {
-    /// How often the price is found anew.
+    /// How often the price is found anew in the long run. At first it is after one second, then after two more, three more, …: a ledger
+    /// just opened changes fast, and what is decided at a price far off stays in it.
     pub const REVIEW_EVERY: Nanos = Nanos::from_secs(10);
 
     /// Begins with the given price, or with 1.
     #[must_use]
     pub fn new(objective: Objective) -> Self {
         let first = if let Objective::Price(lambda) = objective { lambda } else { FIRST };
-        Self { objective, lambda: AtomicU64::new(first.to_bits()), slow: AtomicU64::new(0), served: AtomicU64::new(0) }
+        Self {
+            objective,
+            lambda: AtomicU64::new(first.to_bits()),
+            slow: AtomicU64::new(0),
+            served: AtomicU64::new(0),
+            reviews: AtomicU64::new(0),
+        }
     }
 
     /// GB·s that one second of waiting is worth now.
@@ -76,9 +85,10 @@ impl Price {
         f64::from_bits(self.lambda.load(Ordering::Relaxed))
     }
 
-    /// Whether the price moves at all.
+    /// When the price wants to be reviewed next; `None`: it is given.
     pub(super) fn review_every(&self) -> Option<Nanos> {
-        (!matches!(self.objective, Objective::Price(_))).then_some(Self::REVIEW_EVERY)
+        let next = Nanos::from_secs(1 + self.reviews.load(Ordering::Relaxed));
+        (!matches!(self.objective, Objective::Price(_))).then_some(next.min(Self::REVIEW_EVERY))
     }
 
     /// Notes how long a request waited.
@@ -92,6 +102,7 @@ impl Price {
 
     /// Moves the price to where the ledger asks for it.
     pub(super) fn review(&self, costs: &Costs) {
+        self.reviews.fetch_add(1, Ordering::Relaxed);
         let next = match self.objective {
             Objective::Price(_) => return,
             Objective::Contest => contest(costs),
