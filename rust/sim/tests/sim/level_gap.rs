@@ -134,3 +134,16 @@ fn a_function_whose_init_takes_no_time_gets_its_starts() {
     let report = play(&[(0, 0, 1000 * S, false), (2 * S, 0, S, false)], function(512, 0), "level_gap:lambda=1");
     assert!(wait_s(&report.snapshot.totals) < 1.0, "the second waits for a start, not for the first");
 }
+
+#[test]
+fn a_function_that_always_runs_a_little_short_gets_one_instance_more() {
+    // Two instances just carry the load. Nobody in their queue waits long and it is never worth a start by itself, but it does not go away.
+    let gaps = (0..8_000_u64).map(|n| (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) % 152 * MS);
+    let arrivals = gaps.scan(0, |at, gap| {
+        *at += gap;
+        Some(*at)
+    });
+    let requests: Vec<Request> = arrivals.map(|at| (at, 0, 150 * MS, false)).collect();
+    let report = play(&requests, function(1024, 2600 * MS), "level_gap:lambda=1");
+    assert!(wait_s(&report.snapshot.totals) < 300.0, "{} s, with two instances 1,600", wait_s(&report.snapshot.totals));
+}

@@ -2,7 +2,7 @@
 //!
 //! * **Keep** an instance for the window that is cheapest for the gaps of its level ([`window`]); what a miss would cost is a start, or
 //!   only the wait for a busy instance where the others can carry the load ([`shortage`]).
-//! * **Start** one more when the wait it saves is worth more than it holds ([`shortage`]).
+//! * **Start** one more when the wait it saves is worth more than it holds ([`shortage`]), or would have been lately ([`regret`]).
 //! * **Pre-warm** what ends its gaps at a time of its own, while that pays ([`forecast`]).
 //!
 //! No lock and no allocation on the warm path, except a lock of the function's own when a gap longer than a cold start ends and when a
@@ -13,13 +13,16 @@
 //! A function takes under 4 KiB in all, the engine's own part included, while it never had more than 56 requests at once. Beyond,
 //! it takes 190 bytes for each group of levels (two for each doubling) and 4 bytes for each level, and at most 270 KB.
 
+mod explain;
 mod forecast;
+mod regret;
 mod shortage;
 mod window;
 
 use std::sync::{Arc, OnceLock};
 
 use self::forecast::{Forecast, Prices};
+use self::regret::{Regret, Uncovered};
 use self::shortage::{Service, worth_having};
 use super::price::{Objective, Price};
 use super::profile::{Classifier, Profiles};
@@ -85,6 +88,7 @@ impl Policy for LevelGap {
             rates: Rates::new(),
             start_s: AtomicF64::new(0.0),
             forecasts: std::array::from_fn(|_| Mutex::new(Forecast::default())),
+            regret: Mutex::new(Regret::default()),
         })
     }
 
@@ -112,6 +116,7 @@ struct Function {
     /// What a start takes, in seconds, as of when a window was last found.
     start_s: AtomicF64,
     forecasts: [Mutex<Forecast>; FORESEEN],
+    regret: Mutex<Regret>,
 }
 
 /// Groups are made this many at a time, when demand first reaches one of them.
@@ -207,6 +212,7 @@ impl FunctionPolicy for Function {
     fn start(&self, queue: &Queue) -> Start {
         let Queue { facts, waiting, starting, busy, uncovered_since } = *queue;
         let serving = busy + starting;
+        let regretted = self.regrets(queue);
         if waiting <= starting {
             return Start::Enough;
         }
@@ -218,6 +224,9 @@ impl FunctionPolicy for Function {
             let wanted = 1u32.checked_shl(serving).unwrap_or(u32::MAX);
             // A start in flight asks again when it ends; without one nobody would.
             return if starting == 0 || waiting >= wanted { Start::Now } else { Start::Enough };
+        }
+        if regretted {
+            return Start::Now;
         }
         let (start_s, lambda) = (facts.cold_start.as_secs_f64(), self.lambda());
         let patience_s = self.memory_gb * start_s / lambda;
@@ -263,45 +272,7 @@ impl FunctionPolicy for Function {
     }
 
     fn explain(&self, facts: &Facts) -> Vec<String> {
-        let class = self.class.class();
-        let weight = self.shared.profiles.weight(class);
-        let mut lines = vec![format!("{}; this function is {class}, which multiplies it by {weight}", self.shared.price)];
-        let execution = self.rates.service_s().map_or("not known yet".to_owned(), |time| format!("{time:.3} s"));
-        lines.push(format!(
-            "a start takes {:.3} s and costs {:.3} GB·s; requests run {execution}, {:.2} a second come; instances worth having all the time: {}",
-            facts.cold_start.as_secs_f64(),
-            self.memory_gb * facts.cold_start.as_secs_f64(),
-            self.rates.lately(facts.now),
-            worth_having(self.load(facts.now), self.memory_gb, self.lambda()),
-        ));
-        for index in 0..GROUPS {
-            let Some(group) = self.known_group(index) else { continue };
-            let evidence = self.evidence(index, &group.gaps.counts(), facts);
-            if evidence.own < 1.0 {
-                continue;
-            }
-            let (first, last) = (group_start(index), group_start(index + 1) - 1);
-            let levels = if first == last { format!("level {first}") } else { format!("levels {first} to {last}") };
-            lines.push(format!(
-                "{levels}: kept for {:.3} s, which costs {:.4} GB·s a gap against {:.4} if let go at once; gaps counted: {:.0} of its own, \
-                 {:.0} from the neighbouring levels, {:.0} from other functions",
-                evidence.window.keep_s, evidence.window.cost, evidence.miss, evidence.own, evidence.neighbours, evidence.crowd,
-            ));
-        }
-        for (level, forecast) in (1..).zip(&self.forecasts) {
-            let forecast = lock(forecast);
-            let prices = Prices { start_s: facts.cold_start.as_secs_f64(), ..self.prices() };
-            if let Some(plan) = forecast.plan(self.kept_s(level).max(prices.start_s), &prices) {
-                let verdict = if forecast.pays() { "pre-warmed" } else { "not pre-warmed" };
-                lines.push(format!(
-                    "level {level} is foreseen {:.3} to {:.3} s into its gap; foreseeing it would have saved {:.3} GB·s lately: {verdict}",
-                    plan.ready_s,
-                    plan.until_s,
-                    forecast.gain(),
-                ));
-            }
-        }
-        lines
+        self.account(facts)
     }
 }
 
@@ -351,6 +322,14 @@ impl Function {
     /// The window of a level, in seconds; 0 if none was found yet.
     fn kept_s(&self, level: u32) -> f64 {
         self.known_group(group_of(level)).map_or(0.0, |group| group.plan.keep_s())
+    }
+
+    /// Would one instance more have paid for its start by now?
+    fn regrets(&self, queue: &Queue) -> bool {
+        let Queue { facts, waiting, starting, uncovered_since, .. } = *queue;
+        let prices = Prices { start_s: facts.cold_start.as_secs_f64(), ..self.prices() };
+        let uncovered = Uncovered { now: facts.now, waiting: waiting.saturating_sub(starting), since: uncovered_since };
+        self.rates.service_s().is_some_and(|execution_s| lock(&self.regret).look(uncovered, execution_s, &prices))
     }
 
     /// Finds a group's window, and why.

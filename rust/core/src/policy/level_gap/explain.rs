@@ -1,0 +1,57 @@
+//! The policy's account of a function: what it has measured, and what follows from it.
+
+use super::forecast::Prices;
+use super::shortage::worth_having;
+use super::{Function, GROUPS, group_start, lock};
+use crate::policy::Facts;
+
+impl Function {
+    /// Lines of text for a person, as of `facts.now`.
+    pub(super) fn account(&self, facts: &Facts) -> Vec<String> {
+        let class = self.class.class();
+        let weight = self.shared.profiles.weight(class);
+        let mut lines = vec![format!("{}; this function is {class}, which multiplies it by {weight}", self.shared.price)];
+        let execution = self.rates.service_s().map_or("not known yet".to_owned(), |time| format!("{time:.3} s"));
+        lines.push(format!(
+            "a start takes {:.3} s and costs {:.3} GB·s; requests run {execution}, {:.2} a second come; instances worth having all the time: {}",
+            facts.cold_start.as_secs_f64(),
+            self.memory_gb * facts.cold_start.as_secs_f64(),
+            self.rates.lately(facts.now),
+            worth_having(self.load(facts.now), self.memory_gb, self.lambda()),
+        ));
+        let regretted = lock(&self.regret).saved();
+        if regretted > 0.0 {
+            lines.push(format!(
+                "one instance more would lately have saved {regretted:.3} GB·s: one is started once that is what a start costs"
+            ));
+        }
+        for index in 0..GROUPS {
+            let Some(group) = self.known_group(index) else { continue };
+            let evidence = self.evidence(index, &group.gaps.counts(), facts);
+            if evidence.own < 1.0 {
+                continue;
+            }
+            let (first, last) = (group_start(index), group_start(index + 1) - 1);
+            let levels = if first == last { format!("level {first}") } else { format!("levels {first} to {last}") };
+            lines.push(format!(
+                "{levels}: kept for {:.3} s, which costs {:.4} GB·s a gap against {:.4} if let go at once; gaps counted: {:.0} of its own, \
+                 {:.0} from the neighbouring levels, {:.0} from other functions",
+                evidence.window.keep_s, evidence.window.cost, evidence.miss, evidence.own, evidence.neighbours, evidence.crowd,
+            ));
+        }
+        for (level, forecast) in (1..).zip(&self.forecasts) {
+            let forecast = lock(forecast);
+            let prices = Prices { start_s: facts.cold_start.as_secs_f64(), ..self.prices() };
+            if let Some(plan) = forecast.plan(self.kept_s(level).max(prices.start_s), &prices) {
+                let verdict = if forecast.pays() { "pre-warmed" } else { "not pre-warmed" };
+                lines.push(format!(
+                    "level {level} is foreseen {:.3} to {:.3} s into its gap; foreseeing it would have saved {:.3} GB·s lately: {verdict}",
+                    plan.ready_s,
+                    plan.until_s,
+                    forecast.gain(),
+                ));
+            }
+        }
+        lines
+    }
+}

@@ -1,0 +1,108 @@
+//! Regret: whether one instance more would have paid for itself, by what really waited.
+//!
+//! What a start would save is foreseen from a queue and a rate; a function that always runs a little short of instances keeps a queue that
+//! never looks worth a start and never goes away. So the other side is added up as well: with an instance more since the queue began,
+//! so many of the requests that wait would have been served by now, and it would have been held all the time. Once the difference would
+//! have paid for the start, the start is made: as with any ski to rent or to buy, waiting any longer for certainty would cost more than
+//! being wrong.
+
+use super::forecast::Prices;
+use crate::nanos::Nanos;
+
+/// A queue that no start in flight is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Uncovered {
+    /// The moment.
+    pub(super) now: Nanos,
+    /// Requests in it.
+    pub(super) waiting: u32,
+    /// When the oldest of them arrived.
+    pub(super) since: Nanos,
+}
+
+/// The account of the instance that is not there.
+#[derive(Debug, Default)]
+pub(super) struct Regret {
+    looked_at: Nanos,
+    /// Requests that waited at that time.
+    waiting: f64,
+    /// How many of them it would have served by then.
+    served: f64,
+    /// GB·s it would have saved, never less than none: it would not have been kept at a loss.
+    saved: f64,
+}
+
+impl Regret {
+    /// Brings the account up to date; `true`: one instance more would have paid for its start, and a new account is opened.
+    ///
+    /// To be called whenever the queue may have changed.
+    pub(super) fn look(&mut self, queue: Uncovered, execution_s: f64, prices: &Prices) -> bool {
+        let Prices { start_s, memory_gb, lambda } = *prices;
+        if self.waiting <= 0.0 || queue.since > self.looked_at {
+            // The queue was gone in between.
+            let alone = queue.since.since(self.looked_at).as_secs_f64();
+            self.saved = (self.saved - memory_gb * alone).max(0.0);
+            self.served = 0.0;
+            self.looked_at = self.looked_at.max(queue.since);
+        }
+        let waiting = f64::from(queue.waiting);
+        let passed = queue.now.since(self.looked_at).as_secs_f64();
+        let most = if self.waiting > 0.0 { self.waiting } else { waiting };
+        let served = (self.served + passed / execution_s).min(most);
+        let not_waiting = 0.5 * (self.served + served);
+        self.saved = (self.saved + (lambda * not_waiting - memory_gb) * passed).max(0.0);
+        (self.looked_at, self.waiting, self.served) = (queue.now, waiting, served.min(waiting));
+        let pays = queue.waiting > 0 && self.saved > memory_gb * start_s;
+        if pays {
+            *self = Self { looked_at: queue.now, waiting: waiting - 1.0, ..Self::default() };
+        }
+        pays
+    }
+
+    /// GB·s that one instance more would have saved so far.
+    pub(super) fn saved(&self) -> f64 {
+        self.saved
+    }
+}
+
+#[cfg(all(test, not(pilotlight_loom)))]
+mod tests {
+    use super::{Regret, Uncovered};
+    use crate::nanos::Nanos;
+    use crate::policy::level_gap::forecast::Prices;
+
+    const PRICES: Prices = Prices { start_s: 2.0, memory_gb: 1.0, lambda: 1.0 };
+
+    fn tenths(count: u64) -> Nanos {
+        Nanos::from_millis(100 * count)
+    }
+
+    #[test]
+    fn a_queue_that_stays_is_regretted_once_an_instance_would_have_paid() {
+        let mut regret = Regret::default();
+        let queue = |n| Uncovered { now: tenths(n), waiting: 5, since: tenths(n.saturating_sub(3)) };
+        // After a second it has served one, and saves as much as it holds; (t − 1)²/2 more than that, 2 GB·s at t = 3.
+        let paid = (0..100).find(|&n| regret.look(queue(n), 1.0, &PRICES)).unwrap();
+        assert!((30..=31).contains(&paid), "after {paid} tenths of a second");
+        assert!((paid + 1..paid + 20).all(|n| !regret.look(queue(n), 1.0, &PRICES)), "the next one has its own account");
+    }
+
+    #[test]
+    fn requests_that_wait_now_and_then_are_not() {
+        let mut regret = Regret::default();
+        for n in 0..1000 {
+            let arrived = tenths(10 * n);
+            let ends = arrived + Nanos::from_millis(300);
+            assert!(!regret.look(Uncovered { now: arrived, waiting: 3, since: arrived }, 0.1, &PRICES));
+            assert!(!regret.look(Uncovered { now: ends, waiting: 0, since: ends }, 0.1, &PRICES));
+        }
+        assert!(regret.saved() < 1.0, "{}", regret.saved());
+    }
+
+    #[test]
+    fn a_price_of_nothing_regrets_nothing() {
+        let mut regret = Regret::default();
+        let free = Prices { lambda: 0.0, ..PRICES };
+        assert!((0..1000).all(|n| !regret.look(Uncovered { now: tenths(n), waiting: 50, since: Nanos::ZERO }, 0.1, &free)));
+    }
+}
