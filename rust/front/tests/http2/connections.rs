@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use h2::Reason;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -124,8 +125,11 @@ async fn a_flood_of_pings_that_nobody_reads_answers_to_does_not_pile_up() {
     let (_unread, mut write) = socket.into_split();
     write.write_all(&raw::preamble()).await.unwrap();
     // Once both directions are full the server reads no further, so the flood stands still.
-    let stuck = async { while write.write_all(&ping).await.is_ok() {} };
-    assert!(timeout(Duration::from_secs(2), stuck).await.is_err());
+    let mut floods = 0;
+    while timeout(Duration::from_millis(500), write.write_all(&ping)).await.is_ok() {
+        floods += 1;
+        assert!(floods < 1000, "the server swallows 170 MB of pings");
+    }
     assign(&fixture.connect().await, "f").await;
 }
 
@@ -208,7 +212,7 @@ async fn closing_ends_what_its_grace_does_not_suffice_for() {
 }
 
 #[tokio::test]
-async fn a_client_that_never_reads_stops_being_read() {
+async fn replies_behind_a_closed_window_hold_up_nobody_else() {
     let fixture = Fixture::with(|config| config.threads = 1);
     let warm = fixture.connect().await;
     idle(&warm, assign(&warm, "f").await).await;
@@ -226,10 +230,19 @@ async fn a_client_that_never_reads_stops_being_read() {
     idle(&warm, assign(&warm, "f").await).await;
 }
 
+/// Raises the limit on descriptors as far as it goes, and says how many connections with both ends in this process it allows.
+fn pairs_of_descriptors() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let descriptors = limit.current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
+    // The other tests of this process need some too.
+    descriptors.saturating_sub(2000) / 2
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thousands_of_idle_connections_cost_nobody_anything() {
-    // Both ends are this process's: the usual limit of 20,000 descriptors has room for 8,000 pairs.
-    let connections = 4000;
+    let connections = 10_000.min(pairs_of_descriptors());
     let fixture = Fixture::new();
     let mut idle_sockets = Vec::new();
     for _ in 0..connections {
