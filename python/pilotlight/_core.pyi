@@ -4,7 +4,7 @@ Times are integer nanoseconds (`*_ns`) on the caller's monotonic clock: the core
 (`memory_mb`); GB = MB / 1024. A slot is named by an opaque integer, an instance on the wire by a string.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, TypeAlias, final
 
 import numpy as np
@@ -307,6 +307,9 @@ class SimReport:
     def shortages(self) -> dict[str, int] | None:
         """With the series: requests that found no free instance, by why: `first_request`, `new_peak`, `let_go`."""
     @property
+    def unfinished_wait_ns(self) -> int:
+        """How long the requests that still waited when the run ended had waited, summed; the ledger has them not."""
+    @property
     def peak_instances(self) -> int: ...
     @property
     def peak_memory_mb(self) -> int: ...
@@ -315,12 +318,16 @@ class SimReport:
     @property
     def events(self) -> int: ...
 
+_RequestColumns: TypeAlias = tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint64], NDArray[np.bool_]]
+"""`arrival_ns`, `function`, `duration_ns` and `bad` of consecutive requests, each shape (n,)."""
+
 def simulate(
     *,
-    arrival_ns: NDArray[np.uint64],
-    function: NDArray[np.uint32],
-    duration_ns: NDArray[np.uint64],
-    bad: NDArray[np.bool_],
+    arrival_ns: NDArray[np.uint64] | None = None,
+    function: NDArray[np.uint32] | None = None,
+    duration_ns: NDArray[np.uint64] | None = None,
+    bad: NDArray[np.bool_] | None = None,
+    blocks: Iterable[_RequestColumns] | None = None,
     keys: list[str],
     memory_mb: NDArray[np.uint64],
     create_ns: NDArray[np.uint64],
@@ -338,11 +345,15 @@ def simulate(
 ) -> SimReport:
     """Run the engine over a trace in virtual time, without the GIL.
 
+    Requests come as columns, which are read in place, or as blocks of such columns, of which memory holds one beside
+    what is under way: the next one is asked for when one is played. How they are cut into blocks changes nothing.
+
     Args:
         arrival_ns: shape (n,), ascending.
         function: shape (n,), index into the function table.
         duration_ns: shape (n,), execution time.
         bad: shape (n,), the request ends with `need_destroy`.
+        blocks: instead of these four, tuples of them; what the iterator raises ends the run.
         keys: function table: keys; `memory_mb`, `create_ns`, `init_ns` have the same length.
         policy: as for `Scaler`.
         tail_ns: the run ends this long after the last arrival.
@@ -364,15 +375,16 @@ def simulate(
 
 def clairvoyant(
     *,
-    arrival_ns: NDArray[np.uint64],
-    function: NDArray[np.uint32],
-    duration_ns: NDArray[np.uint64],
-    bad: NDArray[np.bool_],
+    arrival_ns: NDArray[np.uint64] | None = None,
+    function: NDArray[np.uint32] | None = None,
+    duration_ns: NDArray[np.uint64] | None = None,
+    bad: NDArray[np.bool_] | None = None,
+    blocks: Iterable[_RequestColumns] | None = None,
     memory_mb: NDArray[np.uint64],
     create_ns: NDArray[np.uint64],
     init_ns: NDArray[np.uint64],
 ) -> dict[str, Any]:
-    """Return the least memory-time with which nobody waits, the future known.
+    """Return the least memory-time with which nobody waits, the future known; requests are as in `simulate`.
 
     Returns:
         `slot_gb_s` float, `busy_gb_s` float, `functions`: NDArray[float64] of `slot_gb_s` a function.

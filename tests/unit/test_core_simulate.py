@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from pilotlight._core import SimReport, clairvoyant, simulate
 from pilotlight.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 S = 1_000_000_000
 
@@ -174,3 +177,50 @@ def test_the_bound_keeps_an_instance_for_gaps_shorter_than_a_start() -> None:
     assert bound["slot_gb_s"] == 4.25
     assert bound["busy_gb_s"] == 3.0
     assert bound["functions"].tolist() == [4.25, 0.0]
+
+
+REQUESTS = ("arrival_ns", "function", "duration_ns", "bad")
+NO_COLUMNS = dict.fromkeys(REQUESTS)
+
+
+def in_blocks(size: int) -> dict[str, Any]:
+    """Hand the requests over block by block."""
+    requests = [columns()[name] for name in REQUESTS]
+    cuts = range(0, len(requests[0]), size)
+    return {**NO_COLUMNS, "blocks": (tuple(column[cut : cut + size] for column in requests) for cut in cuts)}
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_blocks_give_what_columns_give(size: int) -> None:
+    whole, cut = run(per_request=True), run(**in_blocks(size), per_request=True)
+    assert (whole.ledger, whole.events, whole.end_ns) == (cut.ledger, cut.events, cut.end_ns)
+    assert whole.requests is not None
+    assert cut.requests is not None
+    assert np.array_equal(whole.requests["wait_ns"], cut.requests["wait_ns"])
+    bounds = [clairvoyant(**columns()), clairvoyant(**(columns() | in_blocks(size)))]
+    assert bounds[0]["slot_gb_s"] == bounds[1]["slot_gb_s"] > 0
+
+
+def test_what_the_blocks_raise_ends_the_run() -> None:
+    def blocks() -> Iterator[Any]:
+        yield next(in_blocks(1)["blocks"])
+        raise OSError("disk gone")
+
+    with pytest.raises(OSError, match="disk gone"):
+        run(**NO_COLUMNS, blocks=blocks())
+    with pytest.raises(ValueError, match="tuple of length 4"):
+        run(**NO_COLUMNS, blocks=[(1, 2)])
+    with pytest.raises(ValueError, match="row 1 arrives at 0 ns, before the row above it"):
+        run(**NO_COLUMNS, blocks=[tuple(columns()[name][at : at + 1] for name in REQUESTS) for at in (1, 0)])
+
+
+def test_requests_come_as_columns_or_as_blocks() -> None:
+    for wrong in ({"blocks": []}, {"bad": None}, NO_COLUMNS):
+        with pytest.raises(ValueError, match="either as `arrival_ns`"):
+            run(**wrong)
+
+
+def test_waits_that_the_end_cuts_off_are_counted() -> None:
+    report = run(arrival_ns=np.array([0, 10 * S, 30 * S], np.uint64), tail_ns=S // 10, per_request=True)
+    assert report.requests is not None
+    assert report.unfinished_wait_ns == report.requests["wait_ns"][2] == S // 10

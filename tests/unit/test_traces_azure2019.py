@@ -16,8 +16,8 @@ from pilotlight.errors import TraceError
 from pilotlight.simulation.command import simulate
 from pilotlight.starts.huawei import BY_POD_S, pod_quantile
 from pilotlight.traces import Azure2019, Trace, read_azure2019
-from pilotlight.traces.readers.azure2019 import CREATE_MS, ORIGIN_MS
-from pilotlight.traces.start_costs import REGION, draw_cold_starts
+from pilotlight.traces.readers.azure2019 import ORIGIN_MS
+from pilotlight.traces.start_costs import CREATE_MS, REGION, draw_cold_starts
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "azure2019"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not here")
@@ -83,7 +83,7 @@ def test_counts_of_each_minute_are_exact(tmp_path: Path) -> None:
     made = read_azure2019(data_set(tmp_path))
     assert counted(made) == {("f1", 1): 2, ("f1", 3): 3, ("f2", 2): 1}
     assert made.trace.functions.keys == ("f1", "f2", "f3")
-    assert (made.without_durations, made.without_memory) == (0, 0)
+    assert (made.without_durations[0].missing, made.without_memory.missing) == (0, 0)
 
 
 def test_columns_of_minutes_need_not_start_at_the_first_or_be_in_order(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_memory_is_rounded_up_to_at_least_one(tmp_path: Path) -> None:
 def test_functions_without_a_row_get_the_median_of_the_others_and_are_counted(tmp_path: Path) -> None:
     durations = "".join(line for line in DURATIONS.splitlines(keepends=True) if not line.startswith("o1,a1,f2"))
     made = read_azure2019(data_set(tmp_path, durations=durations, memory=MEMORY_BY_APP.replace("o2,a2", "o9,a9")))
-    assert (made.without_durations, made.without_memory) == (1, 1)
+    assert (made.without_durations[0].missing, made.without_memory.missing) == (1, 1)
     assert made.trace.functions.memory_mb.tolist() == [121, 121, 121]
     (took,) = made.trace.duration_ns[made.trace.function == 1].tolist()
     assert (10 + 1000) / 2 * MS <= took <= (90 + 900_000) / 2 * MS
@@ -269,7 +269,9 @@ def test_damaged_file_is_named(tmp_path: Path) -> None:
 
 def test_options_out_of_range_are_named(tmp_path: Path) -> None:
     assert "seed is -1" in refusal(data_set(tmp_path), seed=-1)
-    assert refusal(tmp_path, placement="odd") == "placement odd is not known; choose one of uniform"
+    assert (
+        refusal(tmp_path, placement="odd") == "placement odd is not known; choose one of uniform, poisson, even, timer"
+    )
 
 
 def test_command_plays_the_folder_and_reports_its_source(tmp_path: Path) -> None:
@@ -298,7 +300,7 @@ def test_recorded_sample_keeps_every_count() -> None:
     }
     assert len(made.trace) == sum(expected.values()) == 3_037_902
     assert counted(made) == expected
-    assert (made.without_durations, made.without_memory) == (0, 0)
+    assert (made.without_durations[0].missing, made.without_memory.missing) == (0, 0)
     durations = pl.read_csv(DATA / "durations.csv.gz").join(table.select("HashFunction"), on="HashFunction")
     longest = dict(zip(durations["HashFunction"], durations["percentile_Average_100"], strict=True))
     limit_ms = np.array([longest[key] for key in made.trace.functions.keys])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pilotlight.errors import TraceError
-from pilotlight.traces import FORMATS, ReadOptions, SynthSettings, read_trace, synthesize, write_contest
+from pilotlight.traces import ReadOptions, SynthSettings, read_trace, synthesize, write_contest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,18 +47,18 @@ def test_format_settles_a_folder_that_holds_two(contest: Path, azure: Path) -> N
         (contest / path.name).write_bytes(path.read_bytes())
     with pytest.raises(TraceError, match=r"several formats \(contest, azure2019\); choose one with --format"):
         read_trace(contest)
-    assert [len(read_trace(contest, format_name=name).trace) for name in FORMATS] == [20, 3]
+    assert [len(read_trace(contest, format_name=name).trace) for name in ("contest", "azure2019")] == [20, 3]
 
 
 def test_folder_without_a_trace_says_what_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match=r"has no trace; .*contest: requests, metas; azure2019: invocations"):
+    with pytest.raises(TraceError, match=r"is no trace; looked for .*files named requests and metas \(contest\)"):
         read_trace(tmp_path)
-    with pytest.raises(TraceError, match="no such folder"):
+    with pytest.raises(TraceError, match="no such folder or file"):
         read_trace(tmp_path / "nowhere")
 
 
 def test_wrong_use_is_named(contest: Path, azure: Path) -> None:
-    with pytest.raises(TraceError, match="format csv is not known; choose one of contest, azure2019"):
-        read_trace(contest, format_name="csv")
-    with pytest.raises(TraceError, match="given as a folder"):
+    with pytest.raises(TraceError, match="format nope is not known; choose one of parquet, contest, azure2019"):
+        read_trace(contest, format_name="nope")
+    with pytest.raises(TraceError, match="name a contest data set, not azure2019"):
         read_trace(azure, format_name="azure2019", options=ReadOptions(metas=contest / "metas"))

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pilotlight.comparison.comparison import Comparison, Standing
-    from pilotlight.traces import Trace
 
 SAME = 1e-9
 """Relative difference below which costs count as equal: they are sums of the same terms in another order."""
@@ -125,7 +124,8 @@ def function_costs(comparison: Comparison, standings: Sequence[Standing]) -> Fun
         [np.sum([one.result.functions[f"{state}_gb_s"] for state in HELD_STATES], axis=0) for one in standings]
     )
     wait_s = np.array([one.result.functions["wait_s"] for one in standings], dtype=np.float64)
-    requests = np.bincount(trace.function, minlength=len(trace.functions)).astype(np.uint64)
+    totals = trace.totals
+    requests = totals.requests
     costs = FunctionCosts(
         policies=tuple(one.result.policy for one in standings),
         families=tuple(one.family for one in standings),
@@ -135,7 +135,7 @@ def function_costs(comparison: Comparison, standings: Sequence[Standing]) -> Fun
         waste_gb_s=waste,
         wait_s=wait_s,
         cost=waste + comparison.lambda_ * wait_s,
-        bound=comparison.simulation.bound_gb_s - _execution_gb_s(trace),
+        bound=comparison.simulation.bound_gb_s - totals.execution_ns / NS_PER_S * trace.functions.memory_gb,
     )
     order = np.argsort(-costs.spread, kind="stable")
     return costs.take(order[(requests > 0)[order]])
@@ -178,10 +178,3 @@ def costs_frame(costs: FunctionCosts) -> pl.DataFrame:
             "bound_gb_s": np.repeat(costs.bound, count),
         }
     )
-
-
-def _execution_gb_s(trace: Trace) -> NDArray[np.float64]:
-    """Sum the execution of each function, in GB·s, shape (f,)."""
-    execution_s = np.bincount(trace.function, weights=trace.duration_ns / NS_PER_S, minlength=len(trace.functions))
-    gb_s: NDArray[np.float64] = execution_s * trace.functions.memory_gb
-    return gb_s

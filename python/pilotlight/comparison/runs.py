@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pilotlight.simulation.runner import PolicyResult, PreparedTrace, SimulationSettings
     from pilotlight.traces import Trace
+    from pilotlight.traces.parquet import StoredTrace
 
 
 class _StoppedError(Exception):
@@ -35,7 +36,7 @@ def usable_cores() -> int:
 
 
 def run_parallel(
-    trace: Trace,
+    trace: Trace | StoredTrace,
     policies: Sequence[str],
     settings: SimulationSettings | None = None,
     progress: Callable[[str, int], None] | None = None,

@@ -159,7 +159,8 @@ def replay(
 ) -> None:
     """Measure a scaler as the contest's simulator does: in real time, over gRPC.
 
-    Each DATASET is a folder with a `requests` and a `metas` file; they are played one after the other. The exit status
+    Each DATASET is a folder with a `requests` and a `metas` file, or a trace of any other format that `simulate` reads;
+    they are played one after the other. The exit status
     is 0 if more than 99.95 % of each data set's requests succeeded, 1 if not, 2 on bad input.
     """
     # gRPC reads its environment when it is loaded. Its default listener hands every event to another thread and costs a

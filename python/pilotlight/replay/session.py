@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import grpc.aio
@@ -23,12 +24,11 @@ from pilotlight.replay.slots import Function, SlotTable, uuids
 from pilotlight.replay.statistics import Statistics
 from pilotlight.replay.web import serve_web
 from pilotlight.traces.readers.contest import read_contest
-from pilotlight.traces.readers.contest_files import locate
+from pilotlight.traces.reading import read_trace
 from pilotlight.wire.simulator_pb2_grpc import ScalerStub, add_PlatformServicer_to_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-    from pathlib import Path
 
     from pilotlight.traces.trace import Trace
 
@@ -233,11 +233,12 @@ def read_data_set(
     return DataSet(run_id, requests, metas, trace.slice(start_s, length_s))
 
 
-def find_data_set(folder: Path, *, start_s: float = 0.0, length_s: float | None = None) -> DataSet:
-    """Read the data set in a folder; its run is called as the folder.
+def find_data_set(path: Path, *, start_s: float = 0.0, length_s: float | None = None) -> DataSet:
+    """Read a trace of any format; its run is called as its folder or file.
 
     Raises:
-        TraceError: as `read_data_set`, or the folder does not hold one data set.
+        TraceError: there is none, it is malformed, or the slice holds no request.
     """
-    files = locate(folder)
-    return read_data_set(folder.resolve().name, files.requests, files.metas, start_s=start_s, length_s=length_s)
+    found = read_trace(path)
+    requests, metas = (Path(found.source.get(kind, path)) for kind in ("requests", "metas"))
+    return DataSet(path.resolve().name, requests, metas, found.trace.slice(start_s, length_s))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pilotlight import _core
-from pilotlight.simulation.runner import prepare
+from pilotlight.simulation.runner import prepare, requests_of
 from pilotlight.traces.generators import generate
 from pilotlight.traces.trace import NS_PER_S
 
@@ -75,10 +75,10 @@ def wanted_by_level(arrival_s: NDArray[np.float64], end_s: NDArray[np.float64]) 
 
 def meet() -> Met:
     """Simulate the policy and take the function's levels apart."""
-    prepared = prepare(generate(LOAD).trace)
-    trace = prepared.trace
+    trace = generate(LOAD).trace
     report = _core.simulate(
-        **prepared.columns,
+        **requests_of(trace),
+        **prepare(trace).platform,
         keys=list(trace.functions.keys),
         policy=POLICY,
         tail_ns=NS_PER_S,

@@ -9,6 +9,7 @@ from pilotlight.comparison.families import family_of
 from pilotlight.inspection.inspection import inspect_trace
 from pilotlight.inspection.tables import findings, overview
 from pilotlight.report.page import Cell, Column, Facts, Section, Table
+from pilotlight.traces.trace import NS_PER_S, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,11 +37,21 @@ def configuration_section(comparison: Comparison, command: str) -> Section:
 
 
 def trace_section(comparison: Comparison, source: Mapping[str, Any]) -> Section:
-    """Sum the trace up as `trace inspect` does, and say where it came from."""
-    inspection = inspect_trace(comparison.simulation.trace)
-    pairs = [("source", _source(source)), *overview(inspection), ("findings", "; ".join(findings(inspection)))]
-    text = "What the trace is, as pilotlight trace inspect measures it; nothing here depends on a policy."
-    return Section("Trace", text, [Facts(pairs)])
+    """Sum the trace up as `trace inspect` does, and say where it came from; of one on disk, only the sums."""
+    trace = comparison.simulation.trace
+    if isinstance(trace, Trace):
+        inspection = inspect_trace(trace)
+        pairs = [("source", _source(source)), *overview(inspection), ("findings", "; ".join(findings(inspection)))]
+        text = "What the trace is, as pilotlight trace inspect measures it; nothing here depends on a policy."
+        return Section("Trace", text, [Facts(pairs)])
+    pairs = [
+        ("source", _source(source)),
+        ("requests", f"{len(trace):,}, of which {trace.bad_requests:,} end badly"),
+        ("functions", f"{trace.called:,} called, of {len(trace.functions):,}"),
+        ("length", f"{trace.length_ns / NS_PER_S:,.0f} s"),
+        ("execution", f"{trace.execution_s:,.0f} s, {trace.execution_gb_s:,.0f} GB·s"),
+    ]
+    return Section("Trace", "Too long to be loaded: its sums.", [Facts(pairs)])
 
 
 def _plain(value: float | str) -> str:

@@ -71,14 +71,14 @@ def simulate(
 ) -> None:
     """Play TRACE against policies in virtual time and compare what they cost.
 
-    TRACE is the folder of a contest data set (a `requests` and a `metas` file of JSON lines) or of a day of the Azure
-    Functions trace of 2019 (CSV files of invocations, durations and memory), plain or gzip-compressed. Without it,
-    contest-like load is generated. docs/simulate.md explains every figure.
+    TRACE is a file or folder in one of many formats, told by what is in it: a contest data set, a trace of Azure,
+    Huawei or Alibaba, Mooncake, ServeGen, a CSV file of requests, or what `pilotlight trace convert` wrote;
+    docs/traces.md has them all. Without it, contest-like load is generated. docs/simulate.md explains every figure.
     """
     policies = policies_ or DEFAULT_POLICIES
     check_policies(policies)
     settings = workload.settings
-    played, source = workload.load()
+    played, source = workload.load(whole=requests_out is not None)
     explained = None if explain is None else find_function(played.functions.keys, explain)
     with _progress(len(played)) as progress:
         spans = 0 if report is None else REPORT_SPANS

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from pilotlight.errors import TraceError
 from pilotlight.simulation.runner import OUTCOMES
 from pilotlight.simulation.score import HALF
+from pilotlight.traces.trace import Trace
 
 if TYPE_CHECKING:
     from pilotlight.simulation.runner import PolicyResult, Simulation
@@ -53,8 +55,14 @@ def function_frame(simulation: Simulation, result: PolicyResult) -> pl.DataFrame
 
 
 def request_frame(simulation: Simulation, result: PolicyResult) -> pl.DataFrame:
-    """Say what each request met, in order of arrival; times in ns, arrivals relative to the trace's origin."""
+    """Say what each request met, in order of arrival; times in ns, arrivals relative to the trace's origin.
+
+    Raises:
+        TraceError: the trace is on disk, so that nothing was kept of its requests.
+    """
     trace = simulation.trace
+    if not isinstance(trace, Trace):
+        raise TraceError("what each request met is kept only for a trace in memory; take a window of it with --length")
     return pl.DataFrame(
         {
             "policy": pl.repeat(result.policy, len(trace), eager=True),

@@ -14,11 +14,16 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from pilotlight.simulation.runner import SimulationSettings
-from pilotlight.traces import FORMATS, PLACEMENTS, ReadOptions, Trace, generate, read_trace
+from pilotlight.traces import ReadOptions, Trace, generate, read_trace
 from pilotlight.traces.kinds import CONTEST
-from pilotlight.traces.options import duration
+from pilotlight.traces.options import READING, duration, take_read_options
+from pilotlight.traces.parquet import StoredTrace, is_trace, open_parquet
+from pilotlight.traces.reading import PARQUET
 
 Command = TypeVar("Command", bound=Callable[..., None])
+
+IN_MEMORY = 10_000_000
+"""Requests of a trace on disk up to which it is loaded; a longer one is read block by block in every run."""
 
 PLATFORM = SimulationSettings()
 STDOUT = "-"
@@ -28,10 +33,8 @@ class Workload(NamedTuple):
     """The load and the platform as the command line gives them; the options' helps say what each means."""
 
     trace: Path | None
-    requests: Path | None
-    metas: Path | None
     format_name: str | None
-    placement: str
+    reading: ReadOptions
     synth: str | None
     start: float
     length: float | None
@@ -53,26 +56,39 @@ class Workload(NamedTuple):
             self.create_ms, self.tail, self.create_failure, self.init_failure, self.seed, self.start_model
         )
 
-    def load(self) -> tuple[Trace, dict[str, Any]]:
+    def load(self, *, whole: bool = False) -> tuple[Trace | StoredTrace, dict[str, Any]]:
         """Read the trace, or generate one and say so on stderr; with it goes where it came from.
+
+        Args:
+            whole: load it however long it is; else one of more than `IN_MEMORY` requests stays on disk, unless only a
+                window of it is played.
 
         Raises:
             TraceError: the trace is missing or malformed, the load is none that can be generated, or nothing arrives
                 in the window.
             click.UsageError: there is both a trace to read and load to generate.
         """
-        played, source = self._read()
-        if self.start or self.length is not None:
+        windowed = bool(self.start) or self.length is not None
+        played, source = self._read(whole=whole or windowed)
+        if windowed and isinstance(played, Trace):
             played = played.slice(self.start, self.length)
         return played, source | {"window": {"start_s": self.start, "length_s": self.length}}
 
-    def _read(self) -> tuple[Trace, dict[str, Any]]:
-        if self.trace is None and self.requests is None and self.metas is None:
+    def whole(self) -> Trace:
+        """Load the trace into memory, however long it is; errors are those of `load`."""
+        played, _ = self.load(whole=True)
+        return played if isinstance(played, Trace) else played.load()
+
+    def _read(self, *, whole: bool) -> tuple[Trace | StoredTrace, dict[str, Any]]:
+        if self.trace is None and self.reading.requests is None and self.reading.metas is None:
             return self._generate()
         if self.synth is not None:
             raise click.UsageError("--synth generates the load to play; leave it out, or TRACE, --requests and --metas")
-        options = ReadOptions(self.requests, self.metas, self.seed, self.placement)
-        found = read_trace(self.trace, format_name=self.format_name, options=options)
+        if not whole and self.trace is not None and self.format_name in (None, PARQUET) and is_trace(self.trace):
+            stored = open_parquet(self.trace)
+            if len(stored) > IN_MEMORY:
+                return stored, {"kind": PARQUET, "path": str(self.trace), "made_from": stored.source}
+        found = read_trace(self.trace, format_name=self.format_name, options=self.reading)
         for note in found.notes:
             click.echo(note, err=True)
         return found.trace, found.source
@@ -116,18 +132,7 @@ def file_named(*suffixes: str) -> Callable[[str], Path]:
 
 WORKLOAD_OPTIONS = (
     click.argument("trace", type=click.Path(path_type=Path), required=False),
-    click.option("--requests", type=click.Path(path_type=Path), help="The requests file, if TRACE does not settle it."),
-    click.option("--metas", type=click.Path(path_type=Path), help="The metas file, if TRACE does not settle it."),
-    click.option(
-        "--format", "format_name", type=click.Choice(list(FORMATS)), help="Of TRACE; told by its files' names."
-    ),
-    click.option(
-        "--placement",
-        type=click.Choice(list(PLACEMENTS)),
-        default=ReadOptions().placement,
-        show_default=True,
-        help="Where requests lie inside their minute, if TRACE only counts them.",
-    ),
+    *READING,
     click.option(
         "--synth",
         metavar="KIND[:NAME=VALUE,...]",
@@ -184,6 +189,7 @@ def workload_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def gathered(**given: Any) -> None:  # noqa: ANN401 - the values of all options
+        given["reading"] = take_read_options(given)
         workload = Workload(**{name: given.pop(name) for name in Workload._fields})
         command(workload=workload, **given)
 

@@ -55,7 +55,7 @@ def document(simulation: Simulation, source: dict[str, Any], results: list[dict[
             "requests": len(trace),
             "functions": len(trace.functions),
             "called": trace.called,
-            "bad": int(trace.bad.sum()),
+            "bad": trace.bad_requests,
             "origin_ms": trace.origin_ms,
             "length_s": trace.length_ns / NS_PER_S,
             "execution_s": trace.execution_s,

@@ -1,7 +1,8 @@
 """Plays a trace against policies in virtual time, and says what each is worth and how far from the best it stays.
 
-One pass of the compiled engine a policy, one of the clairvoyant bound a trace. Every figure is a view of the engine's
-ledger and is the same on every run (`run_s` apart). Called by the command line and by notebooks.
+One pass of the compiled engine a policy, one of the clairvoyant bound a trace. A trace in memory is read in place; one
+on disk is read block by block in every pass, so that memory does not grow with it. Every figure is a view of the
+engine's ledger and is the same on every run (`run_s` apart). Called by the command line and by notebooks.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pilotlight.simulation.explanation import Explanation
 from pilotlight.simulation.score import HALF, ContestScore, ContestStatistics, contest_score
 from pilotlight.starts import start_table
 from pilotlight.starts.catalogue import DEFAULT, model_named
-from pilotlight.traces.trace import NS_PER_MS, NS_PER_S
+from pilotlight.traces.trace import NS_PER_MS, NS_PER_S, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pilotlight.starts import StartTable
-    from pilotlight.traces.trace import Trace
+    from pilotlight.traces.parquet import StoredTrace
 
 OUTCOMES = ("warm_start", "cold_start", "handoff", "failed")
 """Names of the per-request outcomes, in the order of their codes."""
 
-FAILED = OUTCOMES.index("failed")
+ANSWERED = ("warm_starts", "cold_starts", "handoffs")
+"""Counters of the ledger: requests that got an instance."""
+
+WAIT_CAUSES = ("cold_start", "handoff", "failed")
 CLAIRVOYANT = "clairvoyant"
 
 
@@ -97,7 +101,7 @@ class PolicyResult:
     """What one policy made of the trace. docs/simulate.md explains every figure.
 
     `functions`, `stage_wait_s` and `requests` are the engine's columns: one row a function of the table (the second for
-    each stage of a start, and `queued`), one row a request.
+    each stage of a start, and `queued`), one row a request; `requests` is empty for a trace on disk.
     `waits` says how many answered requests waited longer than a time. `series` and `shortages` are the run over time
     and the queued requests by why they found no instance, if asked for, else empty. All are as in `_core.SimReport`.
     `explanation` is of the function that was asked for, else None.
@@ -139,7 +143,7 @@ class Simulation:
         starts: what starts there were.
     """
 
-    trace: Trace
+    trace: Trace | StoredTrace
     settings: SimulationSettings
     results: list[PolicyResult]
     bound: Bound
@@ -158,7 +162,7 @@ def check_policies(policies: Sequence[str]) -> None:
 
 
 def run_policies(
-    trace: Trace,
+    trace: Trace | StoredTrace,
     policies: Sequence[str],
     settings: SimulationSettings | None = None,
     progress: Callable[[str, int], None] | None = None,
@@ -192,44 +196,48 @@ class PreparedTrace:
     Attributes:
         trace: the workload.
         settings: the platform.
-        columns: the arguments that the simulator and the bound have in common; starts take their means.
+        platform: columns of the function table that the simulator and the bound share; starts take their means.
         starts: what starts there are.
         bound: of the whole trace.
         bound_gb_s: float64, the bound's `slot_gb_s` of each function.
     """
 
-    trace: Trace
+    trace: Trace | StoredTrace
     settings: SimulationSettings
-    columns: dict[str, Any]
+    platform: dict[str, Any]
     starts: StartTable
     bound: Bound
     bound_gb_s: NDArray[np.float64]
 
 
-def prepare(trace: Trace, settings: SimulationSettings | None = None) -> PreparedTrace:
+def prepare(trace: Trace | StoredTrace, settings: SimulationSettings | None = None) -> PreparedTrace:
     """Lay a trace out and compute its bound, once for all policies; None takes the default platform."""
     settings = SimulationSettings() if settings is None else settings
     create_ns = trace.functions.create_ns_or(round(settings.create_ms * NS_PER_MS))
     starts = start_table(settings.start, trace.functions, create_ns, settings.seed)
-    columns = _columns(trace, starts)
-    best = _core.clairvoyant(**columns)
-    return PreparedTrace(trace, settings, columns, starts, _bound(trace, float(best["slot_gb_s"])), best["functions"])
-
-
-def _columns(trace: Trace, starts: StartTable) -> dict[str, Any]:
-    """Lay the trace out as the simulator and the bound both want it."""
-    return {
-        "arrival_ns": trace.arrival_ns,
-        "function": trace.function,
-        "duration_ns": trace.duration_ns,
-        "bad": trace.bad,
+    platform: dict[str, Any] = {
         "memory_mb": trace.functions.memory_mb,
         "create_ns": starts.mean_create_ns,
         "init_ns": starts.mean_init_ns,
     }
+    best = _core.clairvoyant(**requests_of(trace), **platform)
+    bound = _bound(trace, float(best["slot_gb_s"]))
+    return PreparedTrace(trace, settings, platform, starts, bound, best["functions"])
 
 
-def _bound(trace: Trace, slot_gb_s: float) -> Bound:
+def requests_of(trace: Trace | StoredTrace) -> dict[str, Any]:
+    """Hand the requests over as the simulator and the bound both want them: in place, or block by block."""
+    if isinstance(trace, Trace):
+        return {
+            "arrival_ns": trace.arrival_ns,
+            "function": trace.function,
+            "duration_ns": trace.duration_ns,
+            "bad": trace.bad,
+        }
+    return {"blocks": ((block.arrival_ns, block.function, block.duration_ns, block.bad) for block in trace.blocks())}
+
+
+def _bound(trace: Trace | StoredTrace, slot_gb_s: float) -> Bound:
     """Score the clairvoyant; with nobody waiting its cold term is full."""
     statistics = ContestStatistics.truncated(
         execution_s=trace.execution_s, execution_gb_s=trace.execution_gb_s, schedule_s=0, slot_gb_s=slot_gb_s
@@ -251,7 +259,8 @@ def run_policy(
     tail_ns = round(settings.tail_s * NS_PER_S)
     started = time.perf_counter()
     report = _core.simulate(
-        **prepared.columns,
+        **requests_of(trace),
+        **prepared.platform,
         keys=list(trace.functions.keys),
         policy=policy,
         tail_ns=tail_ns,
@@ -259,7 +268,7 @@ def run_policy(
         create_failure=settings.create_failure,
         init_failure=settings.init_failure,
         seed=settings.seed,
-        per_request=True,
+        per_request=isinstance(trace, Trace),
         explain=explain,
         series_ns=max(1, -(-(trace.length_ns + tail_ns) // spans)) if spans else None,
         # Python handles Ctrl-C only where Python code runs, so there is a callback even if nobody watches.
@@ -268,29 +277,23 @@ def run_policy(
     run_s = time.perf_counter() - started
     if progress is not None:
         progress(policy, len(trace))
-    requests = report.requests
-    if requests is None:
-        raise RuntimeError("the simulator kept no per-request columns though it was asked to")
     ledger = report.ledger
-    answered = requests["outcome"] != FAILED
-    # What still executes when the run ends has executed until then, as the ledger's busy time has it.
-    left_ns = np.uint64(report.end_ns) - trace.arrival_ns - requests["wait_ns"]
-    executed_ns = np.minimum(trace.duration_ns, left_ns)[answered]
-    wait_s = int(requests["wait_ns"].sum()) / NS_PER_S
+    answered = sum(ledger[outcome] for outcome in ANSWERED)
+    wait_s = _wait_ns(report) / NS_PER_S
     slot_gb_s = float(sum(ledger["gb_s"].values()))
     statistics = ContestStatistics.truncated(
-        execution_s=int(executed_ns.sum()) / NS_PER_S,
+        execution_s=_executed_ns(report, trace.functions.memory_gb) / NS_PER_S,
         execution_gb_s=ledger["gb_s"]["busy"],
         schedule_s=wait_s,
         slot_gb_s=slot_gb_s,
     )
-    contest = contest_score(**statistics._asdict(), success_rate=float(answered.mean()))
+    contest = contest_score(**statistics._asdict(), success_rate=answered / len(trace))
     return PolicyResult(
         policy=policy,
         contest=contest,
         statistics=statistics,
         ledger=ledger,
-        failed=len(trace) - int(answered.sum()),
+        failed=len(trace) - answered,
         wait_s=wait_s,
         wait_ms={name: value / NS_PER_MS for name, value in report.wait_quantiles_ns.items()},
         slot_gb_s=slot_gb_s,
@@ -302,7 +305,7 @@ def run_policy(
         events=report.events,
         functions=report.functions,
         stage_wait_s=report.stage_wait_s,
-        requests=requests,
+        requests={} if report.requests is None else report.requests,
         waits=report.waits,
         series=report.series or {},
         shortages=report.shortages or {},
@@ -310,6 +313,17 @@ def run_policy(
     )
 
 
-def _explanation(trace: Trace, row: int | None, report: _core.SimReport) -> Explanation | None:
+def _wait_ns(report: _core.SimReport) -> int:
+    """Add up all waiting, also that of requests which still waited when the run ended."""
+    over_s = sum(report.functions[f"{cause}_wait_s"] for cause in WAIT_CAUSES)
+    return int(np.rint(over_s * NS_PER_S).sum()) + report.unfinished_wait_ns
+
+
+def _executed_ns(report: _core.SimReport, memory_gb: NDArray[np.float64]) -> int:
+    """Add up how long requests executed; what still executes when the run ends has executed until then."""
+    return int(np.rint(report.functions["busy_gb_s"] / memory_gb * NS_PER_S).sum())
+
+
+def _explanation(trace: Trace | StoredTrace, row: int | None, report: _core.SimReport) -> Explanation | None:
     noted = report.explanation
     return None if row is None or noted is None else Explanation(row, trace.functions.keys[row], **noted)

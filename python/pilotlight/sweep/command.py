@@ -131,7 +131,7 @@ def _name(workload: Workload) -> str:
 
 
 def _loader(workload: Workload) -> Callable[[], Trace]:
-    return lambda: workload.load()[0]
+    return workload.whole
 
 
 @contextmanager

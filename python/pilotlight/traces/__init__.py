@@ -8,9 +8,10 @@ from pilotlight.traces.contest_writer import write_contest
 from pilotlight.traces.generators import Generated, generate, synthesize
 from pilotlight.traces.kinds import KINDS
 from pilotlight.traces.placement import PLACEMENTS
+from pilotlight.traces.read_options import ReadOptions
 from pilotlight.traces.readers.azure2019 import Azure2019, read_azure2019
 from pilotlight.traces.readers.contest import read_contest, read_metas
-from pilotlight.traces.reading import FORMATS, ReadOptions, TraceRead, read_trace
+from pilotlight.traces.reading import FORMATS, TraceRead, read_trace
 from pilotlight.traces.synth import SynthSettings
 from pilotlight.traces.trace import FunctionTable, Trace
 

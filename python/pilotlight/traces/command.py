@@ -11,11 +11,13 @@ import click
 
 from pilotlight.config import format_duration
 from pilotlight.traces.contest_writer import write_contest
+from pilotlight.traces.convert import convert
 from pilotlight.traces.cutting import functions_at_random, functions_most_called, functions_named, keep_functions
 from pilotlight.traces.generators import generate
 from pilotlight.traces.kinds import CONTEST, KINDS
 from pilotlight.traces.options import duration
-from pilotlight.traces.reading import FORMATS, ReadOptions, read_trace
+from pilotlight.traces.read_options import ReadOptions
+from pilotlight.traces.reading import FORMATS, read_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,9 @@ PICTURES = (".html", ".svg", ".png")
 @click.group()
 def trace() -> None:
     """Make, cut, convert and inspect traces (recorded or generated workloads)."""
+
+
+trace.add_command(convert)
 
 
 @trace.command()

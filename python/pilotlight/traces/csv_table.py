@@ -1,57 +1,40 @@
-"""Reads one CSV file with a header, plain or gzip-compressed, into typed columns.
+"""Reads CSV files with a header, plain or gzip-compressed, into typed columns, block by block.
 
-Polars reads the file whole; only when it stumbles, or a value is out of range, the file is read again line by line to
-name the line, the field and the remedy. Guarantees: every column that is asked for is there, of its type, in its range
-and without gaps, and row i of the table is line i + 2 of the file. Called by the readers of CSV data sets.
+Polars takes each block apart; only when it stumbles, or a value is out of range, the block is read again line by line
+to name the line, the field and the remedy. Guarantees: every column that is asked for is there, of its type, in its
+range and without gaps that its field does not allow, and row i of a block is line `first_line` + i of the file. Memory:
+the columns and one block. Called by the readers of CSV data sets.
 """
 
 from __future__ import annotations
 
 import csv
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import polars as pl
 
 from pilotlight.errors import TraceError
-from pilotlight.traces.fields import Text, Whole, shown
-from pilotlight.traces.lines import read_blocks
+from pilotlight.traces.columns import Moment, Real, column_type, is_sound, typed
+from pilotlight.traces.fields import Whole, shown
+from pilotlight.traces.lines import BLOCK_BYTES, Piece, decode, first_block, read_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from pilotlight.traces.columns import Column
+
 FIRST_ROW_LINE = 2
 """The line of a table's first row: the header stands above it."""
 
+LONGEST_NUMBER = 30
 
-@dataclass(frozen=True, slots=True)
-class Real:
-    """A column of finite numbers from `low` to `high`; `meaning` is their unit or sense, for error texts."""
 
-    name: str
-    low: float
-    high: float
-    meaning: str
+class Rows(NamedTuple):
+    """Consecutive rows of a file; the first one stands in `first_line`."""
 
-    def value(self, found: str) -> float:
-        """Return the number.
-
-        Raises:
-            TraceError: it is none, is not finite, or is out of range.
-        """
-        try:
-            number = float(found)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise TraceError(f"{self.name} is {shown(found)}; it must be a number ({self.meaning})")
-        if not self.low <= number <= self.high:
-            raise TraceError(
-                f"{self.name} is {shown(found)}; it must be from {self.low:g} to {self.high:g} ({self.meaning})"
-            )
-        return number
+    first_line: int
+    table: pl.DataFrame
 
 
 def read_header(path: Path) -> list[str]:
@@ -60,8 +43,8 @@ def read_header(path: Path) -> list[str]:
     Raises:
         TraceError: the file is not readable or empty, or a name occurs twice.
     """
-    text = next((block.lines[0] for block in read_blocks(path)), "")
-    names = _cells(path, 1, text.removesuffix("\r"))
+    lines = first_block(path).lines
+    names = _cells(path, 1, lines[0].removesuffix("\r") if lines else "")
     if not any(names):
         raise TraceError(f"{path}:1: the header is missing; the first line must name the columns")
     for name in names:
@@ -70,80 +53,108 @@ def read_header(path: Path) -> list[str]:
     return names
 
 
-def read_table(path: Path, fields: Sequence[Text | Whole | Real]) -> pl.DataFrame:
-    """Read the columns that are asked for.
+def read_table(path: Path, fields: Sequence[Column]) -> pl.DataFrame:
+    """Read the columns that are asked for, whole; see `scan_table`.
+
+    Returns:
+        One column a field, in their order; at least one row.
+    """
+    return pl.concat([rows.table for rows in scan_table(path, fields)])
+
+
+def scan_table(
+    path: Path, fields: Sequence[Column], *, header: Sequence[str] | None = None, block_bytes: int = BLOCK_BYTES
+) -> Iterator[Rows]:
+    """Yield the columns that are asked for, about `block_bytes` of the file at a time.
 
     Args:
         path: the file; it may have further columns.
-        fields: the columns, whole numbers of at most 32 bits.
+        fields: the columns.
+        header: the names of all columns, for files that do not begin with them.
+        block_bytes: how much text is taken apart at a time.
 
-    Returns:
-        One column a field, in their order: strings, UInt32 or Float64; at least one row.
+    Yields:
+        Tables of at least one row: strings, UInt32 or Int64, Float64, and Int64 nanoseconds for moments.
 
     Raises:
-        TraceError: the file, a line or a field is wrong; the text names file, line, field and remedy.
+        TraceError: the file, a line or a field is wrong, or there are no rows; the text names file, line, field and
+            remedy.
     """
-    header = read_header(path)
+    skip = 1 if header is None else 0
+    names = read_header(path) if header is None else list(header)
     for field in fields:
-        if field.name not in header:
+        if field.name not in names:
             raise TraceError(
                 f"{path}:1: the column {field.name} is missing ({field.meaning}); the header has"
-                f" {shown(', '.join(header))}"
+                f" {shown(', '.join(names))}"
             )
-    types = {field.name: _type(field) for field in fields}
+    found = False
+    for piece in read_pieces(path, block_bytes):
+        rows = _without_lines(piece, skip) if piece.first_line == 1 else piece
+        if rows.data:
+            found = True
+            yield Rows(rows.first_line, _parse(path, rows, names, fields))
+    if not found:
+        raise TraceError(f"{path}: has a header and no rows; write a line for each request, function or app")
+
+
+def _without_lines(piece: Piece, count: int) -> Piece:
+    """Drop the first lines."""
+    if not count:
+        return piece
+    return Piece(piece.first_line + count, b"\n".join(piece.data.split(b"\n", count)[count:]))
+
+
+def _parse(path: Path, piece: Piece, header: list[str], fields: Sequence[Column]) -> pl.DataFrame:
+    """Take one block apart."""
+    data = piece.data.replace(b"\r\n", b"\n").removesuffix(b"\r")
+    # All columns are read, also those not asked for: only then does Polars notice a line with too many fields.
+    schema: dict[str, type[pl.DataType]] = dict.fromkeys(header, pl.String)
+    schema |= {field.name: column_type(field) for field in fields}
     try:
-        # All columns are read, also those not asked for: only then does Polars notice a line with too many.
-        table = pl.read_csv(path, schema_overrides=types, infer_schema=False).select(*types)
+        table = pl.read_csv(data, has_header=False, schema=schema, infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        _explain(path, header, fields, str(error).partition("\n")[0])
-    if not table.height:
-        raise TraceError(f"{path}: has a header and no rows; give one line for each function or app")
-    if not all(_sound(table[field.name], field) for field in fields):
-        _explain(path, header, fields, "a value is missing or out of range")
-    return table
+        _explain(path, piece, header, fields, str(error).partition("\n")[0])
+    if table.height != data.count(b"\n") + 1:
+        _explain(path, piece, header, fields, "lines and rows differ in number")
+    columns = [typed(field, table[field.name]) for field in fields]
+    if not all(map(is_sound, fields, columns)):
+        _explain(path, piece, header, fields, "a value is missing or out of range")
+    return pl.DataFrame(columns)
 
 
-def _type(field: Text | Whole | Real) -> type[pl.DataType]:
-    if isinstance(field, Text):
-        return pl.String
-    return pl.UInt32 if isinstance(field, Whole) else pl.Float64
-
-
-def _sound(column: pl.Series, field: Text | Whole | Real) -> bool:
-    """Tell whether a column keeps its field's rule."""
-    if column.null_count():
-        return False
-    if isinstance(field, Text):
-        return field.may_be_empty or bool((column != "").all())
-    return bool(column.is_between(field.low, field.high).all()) and not bool(column.is_nan().any())
-
-
-def _explain(path: Path, header: list[str], fields: Sequence[Text | Whole | Real], reason: str) -> NoReturn:
+def _explain(path: Path, piece: Piece, header: list[str], fields: Sequence[Column], reason: str) -> NoReturn:
     """Find the first wrong line and say what is wrong with it; if none is, repeat the reason."""
     positions = [(field, header.index(field.name)) for field in fields]
-    for line, text in _lines(path):
-        if line < FIRST_ROW_LINE:
-            continue
-        cells = _cells(path, line, text)
+    block = decode(path, piece)
+    for line, text in enumerate((text.removesuffix("\r") for text in block.lines), block.first_line):
         if not text.strip():
             raise TraceError(f"{path}:{line}: the line is blank; remove it")
+        cells = _cells(path, line, text)
         if len(cells) != len(header):
             raise TraceError(f"{path}:{line}: has {len(cells)} fields, the header names {len(header)}; write all")
         try:
             for field, position in positions:
-                _check(field, cells[position])
+                check_cell(field, cells[position])
         except TraceError as error:
             raise TraceError(f"{path}:{line}: {error}") from error
-    raise TraceError(f"{path}: cannot be read as CSV: {reason}; write it again, with a comma between fields")
+    lines = f"lines {block.first_line} to {block.first_line + len(block.lines) - 1}"
+    raise TraceError(f"{path}: {lines} cannot be read as CSV: {reason}; write plain fields with commas between")
 
 
-def _check(field: Text | Whole | Real, cell: str) -> None:
-    """Hold one cell against its field's rule."""
-    if not cell and not isinstance(field, Text):
-        raise TraceError(f"{field.name} is empty; it must be a number ({field.meaning})")
+def check_cell(field: Column, cell: str) -> None:
+    """Hold one cell against its field's rule.
+
+    Raises:
+        TraceError: it breaks the rule.
+    """
+    if not cell and isinstance(field, (Whole, Real, Moment)):
+        if isinstance(field, Real) and field.may_be_empty:
+            return
+        raise TraceError(f"{field.name} is empty; it must be given ({field.meaning})")
     if isinstance(field, Whole):
         sign, digits = cell[:1] == "-", cell.removeprefix("-")
-        whole = digits.isascii() and digits.isdecimal() and len(digits) <= 30  # noqa: PLR2004 - no number here is longer
+        whole = digits.isascii() and digits.isdecimal() and len(digits) <= LONGEST_NUMBER
         field.value((-int(digits) if sign else int(digits)) if whole else cell)
     else:
         field.value(cell)
@@ -152,13 +163,6 @@ def _check(field: Text | Whole | Real, cell: str) -> None:
 def _cells(path: Path, line: int, text: str) -> list[str]:
     """Split one line."""
     try:
-        return next(csv.reader([text]), [])
+        return next(csv.reader([text], strict=True), [])
     except csv.Error as error:
         raise TraceError(f"{path}:{line}: is not CSV: {error}; write plain fields with commas between") from error
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the file's lines with their numbers."""
-    for block in read_blocks(path):
-        for line, text in enumerate(block.lines, block.first_line):
-            yield line, text.removesuffix("\r")

@@ -1,4 +1,4 @@
-"""Reads a JSON-lines file, plain or gzip-compressed, as blocks of text in bounded memory.
+"""Reads a file of lines, plain or gzip-compressed, as blocks of bytes or text in bounded memory.
 
 Guarantees: every line of the file is in exactly one block, lines are never split, line numbers start at 1, and whatever
 is wrong with the bytes ends in a `TraceError` that names the file. Used by the readers of this package.
@@ -10,7 +10,7 @@ import gzip
 import zlib
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from pilotlight.errors import TraceError
 
@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 8 * 2**20
 MAX_LINE_CHARACTERS = 2**20
+HEAD_BYTES = 2**16
 GZIP_MAGIC = b"\x1f\x8b"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Piece(NamedTuple):
+    """Whole consecutive lines of one file as bytes; the last one's end is left out."""
+
+    first_line: int
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +51,45 @@ def read_blocks(path: Path) -> Iterator[Block]:
     """Yield the file's lines, about `BLOCK_BYTES` at a time.
 
     Raises:
-        TraceError: the file cannot be read, is not the gzip its name claims, is cut short or damaged, is not UTF-8, or
-            has a line longer than `MAX_LINE_CHARACTERS`.
+        TraceError: as `read_pieces`, or the file is not UTF-8.
     """
-    line = 1
+    for piece in read_pieces(path):
+        yield decode(path, piece)
+
+
+def first_block(path: Path) -> Block:
+    """Return the beginning of the file, about `HEAD_BYTES` of whole lines, to tell what it is.
+
+    Raises:
+        TraceError: as `read_blocks`.
+    """
+    return next((decode(path, piece) for piece in read_pieces(path, HEAD_BYTES)), Block(path, 1, []))
+
+
+def read_pieces(path: Path, size: int = BLOCK_BYTES) -> Iterator[Piece]:
+    """Yield the file's lines as bytes, about `size` bytes of whole lines at a time.
+
+    Raises:
+        TraceError: the file cannot be read, is not the gzip its name claims, is cut short or damaged, or has a line
+            longer than `MAX_LINE_CHARACTERS`.
+    """
+    line, rest = 1, b""
     with ExitStack() as stack:
         try:
             stream = _open(path, stack)
-            rest = b""
-            while piece := stream.read(BLOCK_BYTES):
-                rest += piece
+            rest = stream.read(size).removeprefix(BYTE_ORDER_MARK)
+            while rest:
                 complete, newline, tail = rest.rpartition(b"\n")
                 if newline:
-                    block = _decode(path, line, complete)
-                    line += len(block.lines)
+                    yield Piece(line, complete)
+                    line += complete.count(b"\n") + 1
                     rest = tail
-                    yield block
                 if len(rest) > 4 * MAX_LINE_CHARACTERS:  # of at most four bytes each
                     raise TraceError(_too_long(path, line))
+                more = stream.read(size)
+                if not more:
+                    break
+                rest += more
         except EOFError as error:
             raise TraceError(
                 f"{path}: the gzip file ends early, after line {line - 1}; fetch or write it again"
@@ -71,7 +101,7 @@ def read_blocks(path: Path) -> Iterator[Block]:
         except OSError as error:
             raise TraceError(f"{path}: cannot be read: {error.strerror or error}") from error
     if rest:
-        yield _decode(path, line, rest)
+        yield Piece(line, rest)
 
 
 def _open(path: Path, stack: ExitStack) -> BinaryIO:
@@ -84,8 +114,13 @@ def _open(path: Path, stack: ExitStack) -> BinaryIO:
     return raw
 
 
-def _decode(path: Path, first_line: int, data: bytes) -> Block:
-    """Turn bytes into lines."""
+def decode(path: Path, piece: Piece) -> Block:
+    """Turn bytes into lines of text.
+
+    Raises:
+        TraceError: they are not UTF-8, or a line is too long.
+    """
+    first_line, data = piece
     try:
         lines = data.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
@@ -101,4 +136,4 @@ def _decode(path: Path, first_line: int, data: bytes) -> Block:
 
 
 def _too_long(path: Path, line: int) -> str:
-    return f"{path}:{line}: the line has more than {MAX_LINE_CHARACTERS} characters; write one JSON object a line"
+    return f"{path}:{line}: the line has more than {MAX_LINE_CHARACTERS} characters; write one object or row a line"

@@ -1,7 +1,7 @@
 """Reads a trace of any known format: the one door for every command that takes a TRACE.
 
-The format is told by the names of a folder's files, or named by the caller. `FORMATS` lists them all; a new reader is a
-new row there.
+The format is told by the names of a folder's files and by their first lines, or named by the caller. `FORMATS` lists
+them all; a new reader is a new row there.
 """
 
 from __future__ import annotations
@@ -9,32 +9,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pilotlight.errors import TraceError
-from pilotlight.traces.placement import DEFAULT_PLACEMENT
+from pilotlight.traces.parquet import is_trace, load_parquet
+from pilotlight.traces.read_options import ReadOptions
+from pilotlight.traces.readers import azure2021, azure_llm, genai2026, huawei2025, request_csv, servegen
 from pilotlight.traces.readers.azure2019 import read_azure2019
+from pilotlight.traces.readers.azure2021 import read_azure2021
+from pilotlight.traces.readers.azure_llm import read_azure_llm
 from pilotlight.traces.readers.contest import read_contest
 from pilotlight.traces.readers.contest_files import locate
+from pilotlight.traces.readers.genai2026 import read_genai2026, requests_among
+from pilotlight.traces.readers.huawei2023 import SLOTS_NS, read_huawei2023
+from pilotlight.traces.readers.huawei2025 import read_huawei2025
+from pilotlight.traces.readers.mooncake import read_mooncake
+from pilotlight.traces.readers.request_csv import read_request_csv
+from pilotlight.traces.readers.servegen import read_servegen
+from pilotlight.traces.sniffing import Look
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from pilotlight.traces.trace import Trace
-
-
-class ReadOptions(NamedTuple):
-    """What a reader may want to know beside the folder; each takes what concerns its format.
-
-    Attributes:
-        requests: the requests file of a contest data set, if the folder does not settle it.
-        metas: its metas file, likewise.
-        seed: of what a recording leaves open and a reader draws.
-        placement: where requests lie inside a minute that only counts them.
-    """
-
-    requests: Path | None = None
-    metas: Path | None = None
-    seed: int = 1
-    placement: str = DEFAULT_PLACEMENT
 
 
 class TraceRead(NamedTuple):
@@ -55,81 +50,204 @@ class Format(NamedTuple):
     """A format of traces.
 
     Attributes:
-        words: a folder with a file whose name contains one of these is of the format.
-        read: reads it; the folder is None if files are named instead.
+        looks_like: how it is told, for the user.
+        sniff: tells whether a path is of the format.
+        read: reads it.
     """
 
-    words: tuple[str, ...]
-    read: Callable[[Path | None, ReadOptions], TraceRead]
+    looks_like: str
+    sniff: Callable[[Look], bool]
+    read: Callable[[Look, ReadOptions], TraceRead]
 
 
-def read_trace(folder: Path | None, *, format_name: str | None = None, options: ReadOptions | None = None) -> TraceRead:
+def read_trace(path: Path | None, *, format_name: str | None = None, options: ReadOptions | None = None) -> TraceRead:
     """Read a trace.
 
     Args:
-        folder: holds the files; None if the options name them.
-        format_name: a name in `FORMATS`; None tells it by the names of the files.
+        path: a file, or the folder that holds the files; None if the options name a contest data set's.
+        format_name: a name in `FORMATS`; None tells it by the files.
         options: None takes the defaults.
 
     Raises:
         TraceError: the format is not known or not clear, or a file is missing or malformed; the text says which.
     """
     options = ReadOptions() if options is None else options
-    name = _sniff(folder, options) if format_name is None else format_name
-    if name not in FORMATS:
-        raise TraceError(f"format {name} is not known; choose one of {', '.join(FORMATS)}")
-    return FORMATS[name].read(folder, options)
+    if format_name is not None and format_name not in FORMATS:
+        raise TraceError(f"format {format_name} is not known; choose one of {', '.join(FORMATS)}")
+    if path is None or options.requests is not None or options.metas is not None:
+        if format_name not in (None, CONTEST):
+            raise TraceError(
+                f"--requests and --metas name a contest data set, not {format_name}; give its path instead"
+            )
+        return _contest(path, options)
+    if not path.exists():
+        raise TraceError(f"{path}: no such folder or file; give the path of a trace")
+    look = Look(path)
+    name = format_name or (CSV if options.columns else tell_format(look))
+    return FORMATS[name].read(look, options)
 
 
-def _sniff(folder: Path | None, options: ReadOptions) -> str:
-    """Tell the format by the names of the files."""
-    if folder is None or options.requests is not None or options.metas is not None or not folder.is_dir():
-        return CONTEST
-    try:
-        names = [path.name for path in folder.iterdir()]
-    except OSError as error:
-        raise TraceError(f"{folder}: cannot be read: {error.strerror or error}") from error
-    found = [name for name, known in FORMATS.items() if any(word in file for word in known.words for file in names)]
+def tell_format(look: Look) -> str:
+    """Tell the format by the files.
+
+    Raises:
+        TraceError: none fits, or several do.
+    """
+    found = [name for name, known in FORMATS.items() if known.sniff(look)]
+    if CSV in found and len(found) > 1:
+        found.remove(CSV)
     if len(found) == 1:
         return found[0]
     if found:
-        raise TraceError(f"{folder}: has files of several formats ({', '.join(found)}); choose one with --format")
-    known = "; ".join(f"{name}: {', '.join(known.words)}" for name, known in FORMATS.items())
-    raise TraceError(f"{folder}: has no trace; looked for files whose names contain these words ({known})")
+        raise TraceError(f"{look.path}: has files of several formats ({', '.join(found)}); choose one with --format")
+    wanted = "; ".join(f"{known.looks_like} ({name})" for name, known in FORMATS.items())
+    raise TraceError(f"{look.path}: is no trace; looked for {wanted}; choose with --format, or name --columns of a CSV")
 
 
-def _contest(folder: Path | None, options: ReadOptions) -> TraceRead:
-    files = locate(folder, options.requests, options.metas)
+def _parquet(look: Look, options: ReadOptions) -> TraceRead:
+    del options
+    trace, source = load_parquet(look.path)
+    return TraceRead(trace, {"kind": PARQUET, "path": str(look.path), "made_from": source})
+
+
+def _contest(path: Path | None, options: ReadOptions) -> TraceRead:
+    files = locate(path, options.requests, options.metas)
     source = {"kind": CONTEST, "requests": str(files.requests), "metas": str(files.metas)}
     return TraceRead(read_contest(requests=files.requests, metas=files.metas), source)
 
 
-def _azure2019(folder: Path | None, options: ReadOptions) -> TraceRead:
-    if folder is None or options.requests is not None or options.metas is not None:
-        raise TraceError(f"a {AZURE2019} trace is given as a folder; leave --requests and --metas out")
-    made = read_azure2019(folder, seed=options.seed, placement=options.placement)
+def _azure2019(look: Look, options: ReadOptions) -> TraceRead:
+    if not look.is_folder:
+        raise TraceError(f"{look.path}: an {AZURE2019} trace is a folder of three tables; give that")
+    made = read_azure2019(look.path, seed=options.seed, placement=options.placement)
+    files = {
+        kind: [str(path) for day in made.days if (path := getattr(day, kind)) is not None]
+        for kind in made.days[0]._fields
+    }
     source = {
         "kind": AZURE2019,
-        **{kind: str(path) for kind, path in made.files._asdict().items()},
+        **{kind: paths[0] if len(made.days) == 1 else paths for kind, paths in files.items()},
         "seed": options.seed,
         "placement": options.placement,
-        "without_durations": made.without_durations,
-        "without_memory": made.without_memory,
+        "without_durations": sum(gap.missing for gap in made.without_durations),
+        "without_memory": made.without_memory.missing,
     }
     notes = tuple(
-        f"{path}: {missing} of {len(made.trace.functions)} functions have no row; they get the median of the others"
-        for path, missing in (
-            (made.files.durations, made.without_durations),
-            (made.files.memory, made.without_memory),
-        )
-        if missing
+        f"{gap.path}: {gap.missing} of {gap.functions} functions have no row; they get the median of the others"
+        for gap in (*made.without_durations, made.without_memory)
+        if gap.missing
     )
     return TraceRead(made.trace, source, notes)
 
 
-CONTEST, AZURE2019 = "contest", "azure2019"
+def _azure2021(look: Look, options: ReadOptions) -> TraceRead:
+    path = _only(look, azure2021.HEADER)
+    return TraceRead(read_azure2021(path, options), _filled(AZURE2021, path, options))
+
+
+def _azure_llm(look: Look, options: ReadOptions) -> TraceRead:
+    paths = (look.tables_with(azure_llm.HEADER) if look.is_folder else []) or look.tables or [look.path]
+    return TraceRead(read_azure_llm(paths, options), _filled(AZURE_LLM, look.path, options) | _rates(options))
+
+
+def _huawei2023(look: Look, options: ReadOptions) -> TraceRead:
+    source = _filled(HUAWEI2023, look.path, options)
+    source |= {"placement": options.placement, "duration_ms": options.duration_ms}
+    return TraceRead(read_huawei2023(look.path, options), source)
+
+
+def _huawei2025(look: Look, options: ReadOptions) -> TraceRead:
+    return TraceRead(read_huawei2025(look.tables or [look.path], options), _filled(HUAWEI2025, look.path, options))
+
+
+def _genai2026(look: Look, options: ReadOptions) -> TraceRead:
+    path = requests_among(look.tables, look.headers) if look.is_folder else look.path
+    made = read_genai2026(path, [other for other in look.tables if other != path], options)
+    notes = (f"{path}: {made.left_out} requests were not executed; they are left out",) if made.left_out else ()
+    source = _filled(GENAI2026, look.path, options) | {"left_out": made.left_out}
+    return TraceRead(made.trace, source, notes)
+
+
+def _mooncake(look: Look, options: ReadOptions) -> TraceRead:
+    return TraceRead(read_mooncake(look.path, options), _filled(MOONCAKE, look.path, options) | _rates(options))
+
+
+def _servegen(look: Look, options: ReadOptions) -> TraceRead:
+    if not look.is_folder:
+        raise TraceError(f"{look.path}: {SERVEGEN} data is a folder of chunk files; give that")
+    return TraceRead(read_servegen(look.path, options), _filled(SERVEGEN, look.path, options) | _rates(options))
+
+
+def _csv(look: Look, options: ReadOptions) -> TraceRead:
+    path = _only(look, ())
+    source = _filled(CSV, path, options) | _rates(options)
+    source |= {"columns": dict(options.columns), "time_unit": options.time_unit, "duration_ms": options.duration_ms}
+    return TraceRead(read_request_csv(path, options), source)
+
+
+def _only(look: Look, columns: tuple[str, ...]) -> Path:
+    """Return the file, or the only table with these columns of a folder."""
+    if not look.is_folder:
+        return look.path
+    found = look.tables_with(columns)
+    if len(found) != 1:
+        raise TraceError(f"{look.path}: has {len(found)} such tables; give the path of one file")
+    return found[0]
+
+
+def _filled(kind: str, path: Path, options: ReadOptions) -> dict[str, Any]:
+    """Say where a trace came from, and what the user said of it."""
+    return {"kind": kind, "path": str(path), "seed": options.seed, "memory_mb": options.memory_mb}
+
+
+def _rates(options: ReadOptions) -> dict[str, Any]:
+    return {"prefill_per_s": options.prefill_per_s, "decode_per_s": options.decode_per_s}
+
+
+def _sniff_csv(look: Look) -> bool:
+    """Tell whether a file may be a plain table of requests: an arrival in the header."""
+    header = look.headers[0] if look.tables and not look.is_folder else []
+    return "arrival" in header or {"end", "duration"} <= set(header) & set(request_csv.ROLES)
+
+
+PARQUET, CONTEST, CSV = "parquet", "contest", "csv"
+AZURE2019, AZURE2021, AZURE_LLM = "azure2019", "azure2021", "azure-llm"
+HUAWEI2023, HUAWEI2025, GENAI2026 = "huawei2023", "huawei2025", "genai2026"
+MOONCAKE, SERVEGEN = "mooncake", "servegen"
+
 FORMATS = {
-    CONTEST: Format(("requests", "metas"), _contest),
-    AZURE2019: Format(("invocations",), _azure2019),
+    PARQUET: Format("requests.parquet and functions.parquet", lambda look: is_trace(look.path), _parquet),
+    CONTEST: Format(
+        "files named requests and metas",
+        lambda look: look.is_folder and look.has("requests", "metas"),
+        lambda look, options: _contest(look.path, options),
+    ),
+    AZURE2019: Format("files named invocations", lambda look: look.is_folder and look.has("invocations"), _azure2019),
+    AZURE2021: Format(
+        "columns " + ", ".join(azure2021.HEADER), lambda look: bool(look.tables_with(azure2021.HEADER)), _azure2021
+    ),
+    AZURE_LLM: Format(
+        "columns " + ", ".join(azure_llm.HEADER), lambda look: bool(look.tables_with(azure_llm.HEADER)), _azure_llm
+    ),
+    HUAWEI2023: Format(
+        "folders requests_minute or requests_second",
+        lambda look: any(f"requests_{slot}" in look.names for slot in SLOTS_NS),
+        _huawei2023,
+    ),
+    HUAWEI2025: Format(
+        f"a column {huawei2025.REQUESTS}", lambda look: bool(look.tables_with([huawei2025.REQUESTS])), _huawei2025
+    ),
+    GENAI2026: Format(f"a column {genai2026.MODEL}", lambda look: bool(look.tables_with(genai2026.HEADER)), _genai2026),
+    MOONCAKE: Format(
+        "JSON lines with input_length",
+        lambda look: look.first_line.lstrip().startswith("{") and '"input_length"' in look.first_line,
+        _mooncake,
+    ),
+    SERVEGEN: Format(
+        "files named chunk-N-trace.csv",
+        lambda look: look.is_folder and any(map(servegen.CLIENT.search, look.names)),
+        _servegen,
+    ),
+    CSV: Format("a CSV file with columns arrival, function, duration", _sniff_csv, _csv),
 }
 """The formats by name."""

@@ -8,16 +8,18 @@ read-only. This is the schema: docs/traces.md describes it, `parquet` writes it 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from pilotlight.errors import TraceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
+
+    from pilotlight.traces.totals import Totals
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
@@ -128,6 +130,78 @@ class FunctionTable:
         return np.full(len(self), platform_ns, dtype=np.uint64)
 
 
+class Block(NamedTuple):
+    """Consecutive requests in order of arrival: the columns of `Trace`, whole or in part."""
+
+    arrival_ns: NDArray[np.uint64]
+    function: NDArray[np.uint32]
+    duration_ns: NDArray[np.uint64]
+    status: NDArray[np.int32]
+    context_tokens: NDArray[np.uint32] | None = None
+    generated_tokens: NDArray[np.uint32] | None = None
+
+    @property
+    def bad(self) -> NDArray[np.bool_]:
+        """Which requests leave an instance that must be destroyed, shape (n,)."""
+        bad: NDArray[np.bool_] = self.status != STATUS_OK
+        return bad
+
+
+COLUMN_TYPES: dict[str, type[np.generic]] = {
+    "arrival_ns": np.uint64,
+    "function": np.uint32,
+    "duration_ns": np.uint64,
+    "status": np.int32,
+    "context_tokens": np.uint32,
+    "generated_tokens": np.uint32,
+}
+"""The type of each column of a `Block`."""
+
+
+class BlockChecker:
+    """Holds blocks against the rules of `Trace`, one after the other; errors count rows from the first one's first."""
+
+    def __init__(self, functions: FunctionTable) -> None:
+        self._functions = len(functions)
+        self._total_ns = 0.0
+        self.rows = 0
+        self.last_ns = 0
+
+    def check(self, block: Block) -> None:
+        """Check the next block and make its columns read-only.
+
+        Raises:
+            TraceError: it breaks a rule; the text names the column and the row.
+        """
+        count = len(block.arrival_ns)
+        for name, column in block._asdict().items():
+            if column is not None:
+                _check_column(name, column, COLUMN_TYPES[name], count)
+        if count == 0:
+            return
+        arrival_ns = block.arrival_ns
+        if self.rows == 0 and int(arrival_ns[0]) >= NS_PER_MS:
+            raise TraceError(
+                "arrival_ns must start at origin_ms: the first arrival lies a millisecond or more after it"
+            )
+        descents = np.flatnonzero(arrival_ns[1:] < arrival_ns[:-1])
+        if int(arrival_ns[0]) < self.last_ns or len(descents):
+            row = self.rows if int(arrival_ns[0]) < self.last_ns else self.rows + int(descents[0]) + 1
+            raise TraceError(f"arrival_ns must ascend: row {row} lies before the row above it")
+        if int(block.function.max()) >= self._functions:
+            row = self.rows + int(np.argmax(block.function >= self._functions))
+            raise TraceError(f"function must index the table of {self._functions}: row {row} does not")
+        for name, column in (("arrival_ns", arrival_ns), ("duration_ns", block.duration_ns)):
+            if int(column.max()) > MAX_SPAN_MS * NS_PER_MS:
+                row = self.rows + int(column.argmax())
+                raise TraceError(f"{name} must be at most {MAX_SPAN_MS * NS_PER_MS}: row {row} is more")
+        self._total_ns += float(block.duration_ns.sum(dtype=np.float64))
+        if self._total_ns > MAX_TOTAL_NS:
+            raise TraceError(f"duration_ns adds up to more than {MAX_TOTAL_NS:.0e} ns; give durations in nanoseconds")
+        self.rows += count
+        self.last_ns = int(arrival_ns[-1])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
     """A workload: at least one request, in order of arrival.
@@ -156,33 +230,18 @@ class Trace:
     generated_tokens: NDArray[np.uint32] | None = None
 
     def __post_init__(self) -> None:
-        count = len(self.arrival_ns)
-        if count == 0:
+        if len(self.arrival_ns) == 0:
             raise TraceError("the trace has no requests; there is nothing to replay")
-        _check_column("arrival_ns", self.arrival_ns, np.uint64, count)
-        _check_column("function", self.function, np.uint32, count)
-        _check_column("duration_ns", self.duration_ns, np.uint64, count)
-        _check_column("status", self.status, np.int32, count)
-        for name, tokens in (("context_tokens", self.context_tokens), ("generated_tokens", self.generated_tokens)):
-            if tokens is not None:
-                _check_column(name, tokens, np.uint32, count)
-        if int(self.arrival_ns[0]) >= NS_PER_MS:
-            raise TraceError(
-                "arrival_ns must start at origin_ms: the first arrival lies a millisecond or more after it"
-            )
-        descents = np.flatnonzero(self.arrival_ns[1:] < self.arrival_ns[:-1])
-        if len(descents):
-            raise TraceError(f"arrival_ns must ascend: row {int(descents[0]) + 1} lies before the row above it")
-        if int(self.function.max()) >= len(self.functions):
-            row = int(np.argmax(self.function >= len(self.functions)))
-            raise TraceError(f"function must index the table of {len(self.functions)}: row {row} does not")
-        for name, column in (("arrival_ns", self.arrival_ns), ("duration_ns", self.duration_ns)):
-            if int(column.max()) > MAX_SPAN_MS * NS_PER_MS:
-                raise TraceError(
-                    f"{name} must be at most {MAX_SPAN_MS * NS_PER_MS}: row {int(column.argmax())} is more"
-                )
-        if float(self.duration_ns.sum(dtype=np.float64)) > MAX_TOTAL_NS:
-            raise TraceError(f"duration_ns adds up to more than {MAX_TOTAL_NS:.0e} ns; give durations in nanoseconds")
+        BlockChecker(self.functions).check(self.block)
+
+    @property
+    def block(self) -> Block:
+        """All requests as one block, without copying."""
+        return Block(*(getattr(self, name) for name in Block._fields))
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all requests, as one block."""
+        yield self.block
 
     def __len__(self) -> int:
         return len(self.arrival_ns)
@@ -190,8 +249,12 @@ class Trace:
     @property
     def bad(self) -> NDArray[np.bool_]:
         """Which requests leave an instance that must be destroyed, shape (n,)."""
-        bad: NDArray[np.bool_] = self.status != STATUS_OK
-        return bad
+        return self.block.bad
+
+    @property
+    def bad_requests(self) -> int:
+        """How many requests end badly."""
+        return int(self.bad.sum())
 
     @property
     def length_ns(self) -> int:
@@ -211,11 +274,14 @@ class Trace:
     @property
     def execution_gb_s(self) -> float:
         """Sum of duration times the function's memory, in GB·s."""
-        sums_ns = np.zeros(len(self.functions), dtype=np.uint64)
-        np.add.at(sums_ns, self.function, self.duration_ns)
-        # Python's integers: a long trace's nanoseconds times megabytes need more than 64 bits.
-        total = sum(ns * mb for ns, mb in zip(sums_ns.tolist(), self.functions.memory_mb.tolist(), strict=True))
-        return int(total) / (MB_PER_GB * NS_PER_S)
+        return self.totals.execution_gb_s(self.functions)
+
+    @property
+    def totals(self) -> Totals:
+        """Sums over the requests of each function."""
+        from pilotlight.traces.totals import Totals  # noqa: PLC0415 (it builds on this module)
+
+        return Totals.of(self.functions, self.blocks())
 
     def slice(self, start_s: float = 0.0, length_s: float | None = None) -> Trace:
         """Take the requests that arrive in `[start_s, start_s + length_s)`; the function table stays whole.

@@ -3,6 +3,7 @@
 //! Conversions only: nothing here decides. The contract is `python/pilotlight/_core.pyi`. The module holds no Python state of its own, so
 //! it supports free-threaded interpreters; where it counts on a lock instead of the GIL, the place says so.
 
+mod blocks;
 mod commands;
 mod convert;
 mod errors;

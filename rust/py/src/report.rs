@@ -32,6 +32,7 @@ pub(crate) struct SimReport {
     shortages: Option<Py<PyDict>>,
     /// When asked for: `decisions` [(ns, text)], `left_out`, `accounts` [(ns, [text])] of one function.
     explanation: Option<Py<PyDict>>,
+    unfinished_wait_ns: u64,
     peak_instances: u64,
     peak_memory_mb: u64,
     end_ns: u64,
@@ -52,6 +53,7 @@ impl SimReport {
             series: report.series.map(|series| series_columns(py, &series)).transpose()?,
             shortages: report.shortages.map(|counts| shortage_dict(py, counts)).transpose()?,
             explanation: report.explanation.map(|explanation| explanation_dict(py, explanation)).transpose()?,
+            unfinished_wait_ns: report.unfinished_wait_ns,
             peak_instances: live.peak_slots,
             peak_memory_mb: live.peak_memory_mb,
             end_ns: report.end_ns,

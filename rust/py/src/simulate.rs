@@ -1,4 +1,4 @@
-//! The simulator over NumPy columns: read in place, run without the GIL.
+//! The simulator over NumPy columns, read in place, or over blocks of them; run without the GIL.
 //!
 //! Nobody may write to the columns while a run reads them.
 
@@ -9,11 +9,12 @@ use numpy::{Element, IntoPyArray, PyReadonlyArray1};
 use pilotlight_core::Nanos;
 use pilotlight_core::policy::PolicySpec;
 use pilotlight_front::memory_mb_from;
-use pilotlight_sim::{Chunk, FunctionModel, Options, SimError};
+use pilotlight_sim::{AsChunk, Chunk, FunctionModel, Options, SimError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::blocks::{Blocks, Failure};
 use crate::errors::{engine_error, policy_error};
 use crate::report::SimReport;
 use crate::starts::Starts;
@@ -24,7 +25,8 @@ const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
 /// Runs the engine over a trace in virtual time, without the GIL.
 #[pyfunction]
 #[pyo3(signature = (
-    *, arrival_ns, function, duration_ns, bad, keys, memory_mb, create_ns, init_ns, policy, tail_ns,
+    *, arrival_ns = None, function = None, duration_ns = None, bad = None, blocks = None,
+    keys, memory_mb, create_ns, init_ns, policy, tail_ns,
     starts = None, create_failure = 0.0, init_failure = 0.0, seed = 0, per_request = false, explain = None,
     series_ns = None, progress = None,
 ))]
@@ -32,10 +34,11 @@ const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
 #[expect(clippy::needless_pass_by_value, reason = "arguments arrive by value")]
 pub(crate) fn simulate(
     py: Python<'_>,
-    arrival_ns: PyReadonlyArray1<'_, u64>,
-    function: PyReadonlyArray1<'_, u32>,
-    duration_ns: PyReadonlyArray1<'_, u64>,
-    bad: PyReadonlyArray1<'_, bool>,
+    arrival_ns: Option<PyReadonlyArray1<'_, u64>>,
+    function: Option<PyReadonlyArray1<'_, u32>>,
+    duration_ns: Option<PyReadonlyArray1<'_, u64>>,
+    bad: Option<PyReadonlyArray1<'_, bool>>,
+    blocks: Option<&Bound<'_, PyAny>>,
     keys: Vec<String>,
     memory_mb: PyReadonlyArray1<'_, u64>,
     create_ns: PyReadonlyArray1<'_, u64>,
@@ -55,19 +58,36 @@ pub(crate) fn simulate(
     let starts = starts.map(|starts| starts.table()).transpose()?;
     let series = series_ns.map(Nanos);
     let options = Options { policy, tail: Nanos(tail_ns), create_failure, init_failure, seed, starts, per_request, explain, series };
-    let requests = chunk(&arrival_ns, &function, &duration_ns, &bad)?;
     let functions = function_table(keys, &memory_mb, &create_ns, &init_ns)?;
-    if let Some(row) = explain.filter(|&row| row >= functions.len()) {
+    match (&arrival_ns, &function, &duration_ns, &bad, blocks) {
+        (Some(arrival_ns), Some(function), Some(duration_ns), Some(bad), None) => {
+            let requests = chunk(arrival_ns, function, duration_ns, bad)?;
+            play(py, [Ok(requests)], &functions, options, progress.as_ref())
+        }
+        (None, None, None, None, Some(blocks)) => play(py, Blocks::new(blocks)?, &functions, options, progress.as_ref()),
+        _ => Err(neither_nor()),
+    }
+}
+
+/// Plays requests without the GIL; now and then, tells how far it is.
+fn play<C: AsChunk>(
+    py: Python<'_>,
+    requests: impl IntoIterator<Item = Result<C, Failure>> + Send,
+    functions: &[FunctionModel],
+    options: Options,
+    progress: Option<&Py<PyAny>>,
+) -> PyResult<SimReport> {
+    if let Some(row) = options.explain.filter(|&row| row >= functions.len()) {
         return Err(PyValueError::new_err(format!("explain is row {row}, the function table has {}", functions.len())));
     }
     let mut told = Instant::now();
     let mut stop = None;
     let result = py.detach(|| {
-        pilotlight_sim::simulate([Ok(requests)], &functions, options, &mut |played| {
+        pilotlight_sim::simulate(requests, functions, options, &mut |played| {
             if told.elapsed() < PROGRESS_PAUSE {
                 return ControlFlow::Continue(());
             }
-            let outcome = Python::attach(|py| tell(py, progress.as_ref(), played));
+            let outcome = Python::attach(|py| tell(py, progress, played));
             told = Instant::now();
             stop = outcome.err();
             if stop.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -75,30 +95,46 @@ pub(crate) fn simulate(
     });
     match stop {
         Some(error) => Err(error),
-        None => SimReport::new(py, result.map_err(sim_error)?),
+        None => SimReport::new(py, result.map_err(failure)?),
     }
 }
 
 /// Returns the least memory-time with which nobody waits, the future known.
 #[pyfunction]
-#[pyo3(signature = (*, arrival_ns, function, duration_ns, bad, memory_mb, create_ns, init_ns))]
+#[pyo3(signature = (
+    *, arrival_ns = None, function = None, duration_ns = None, bad = None, blocks = None, memory_mb, create_ns, init_ns
+))]
 #[expect(clippy::too_many_arguments, reason = "columns, all by keyword")]
 #[expect(clippy::needless_pass_by_value, reason = "arguments arrive by value")]
 pub(crate) fn clairvoyant<'py>(
     py: Python<'py>,
-    arrival_ns: PyReadonlyArray1<'py, u64>,
-    function: PyReadonlyArray1<'py, u32>,
-    duration_ns: PyReadonlyArray1<'py, u64>,
-    bad: PyReadonlyArray1<'py, bool>,
+    arrival_ns: Option<PyReadonlyArray1<'py, u64>>,
+    function: Option<PyReadonlyArray1<'py, u32>>,
+    duration_ns: Option<PyReadonlyArray1<'py, u64>>,
+    bad: Option<PyReadonlyArray1<'py, bool>>,
+    blocks: Option<&Bound<'py, PyAny>>,
     memory_mb: PyReadonlyArray1<'py, u64>,
     create_ns: PyReadonlyArray1<'py, u64>,
     init_ns: PyReadonlyArray1<'py, u64>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let requests = chunk(&arrival_ns, &function, &duration_ns, &bad)?;
     // The bound asks for no names.
-    let keys = vec![String::new(); memory_mb.len()?];
-    let functions = function_table(keys, &memory_mb, &create_ns, &init_ns)?;
-    let bound = py.detach(|| pilotlight_sim::clairvoyant([Ok(requests)], &functions)).map_err(sim_error)?;
+    let functions = function_table(vec![String::new(); memory_mb.len()?], &memory_mb, &create_ns, &init_ns)?;
+    match (&arrival_ns, &function, &duration_ns, &bad, blocks) {
+        (Some(arrival_ns), Some(function), Some(duration_ns), Some(bad), None) => {
+            least(py, [Ok(chunk(arrival_ns, function, duration_ns, bad)?)], &functions)
+        }
+        (None, None, None, None, Some(blocks)) => least(py, Blocks::new(blocks)?, &functions),
+        _ => Err(neither_nor()),
+    }
+}
+
+/// Computes the bound without the GIL.
+fn least<'py, C: AsChunk>(
+    py: Python<'py>,
+    requests: impl IntoIterator<Item = Result<C, Failure>> + Send,
+    functions: &[FunctionModel],
+) -> PyResult<Bound<'py, PyDict>> {
+    let bound = py.detach(|| pilotlight_sim::clairvoyant(requests, functions)).map_err(failure)?;
     let dict = PyDict::new(py);
     dict.set_item("slot_gb_s", bound.slot_gb_s)?;
     dict.set_item("busy_gb_s", bound.busy_gb_s)?;
@@ -153,9 +189,21 @@ fn function_table(
         .collect()
 }
 
+fn neither_nor() -> PyErr {
+    PyValueError::new_err("give the requests either as `arrival_ns`, `function`, `duration_ns` and `bad` or as `blocks`")
+}
+
+/// Returns a column's rows in place.
 pub(crate) fn rows<'a, T: Element>(column: &str, array: &'a PyReadonlyArray1<'_, T>) -> PyResult<&'a [T]> {
     let text = || format!("column `{column}` is not contiguous and aligned: pass numpy.ascontiguousarray of it");
     array.as_slice().map_err(|_| PyValueError::new_err(text()))
+}
+
+fn failure(failure: Failure) -> PyErr {
+    match failure {
+        Failure::Sim(error) => sim_error(error),
+        Failure::Python(error) => error,
+    }
 }
 
 pub(crate) fn sim_error(error: SimError) -> PyErr {

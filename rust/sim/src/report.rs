@@ -27,6 +27,8 @@ pub struct Report {
     pub series: Option<Series>,
     /// With the series: how many requests found no free instance, by [`Shortage`].
     pub shortages: Option<[u64; Shortage::ALL.len()]>,
+    /// How long the requests that still waited when the run ended had waited, in ns; the ledger has them not.
+    pub unfinished_wait_ns: u64,
     /// When the run ended, on the trace's clock; 0 for an empty trace.
     pub end_ns: u64,
     /// Arrivals, ends of requests, platform answers and ticks that were played.

@@ -324,8 +324,11 @@ impl Run {
     }
 
     fn finish(mut self, end: Nanos) -> Report {
+        let mut unfinished_wait_ns: u64 = 0;
         for (_, waiting) in self.waiting.iter().flatten() {
-            self.recorder.record(waiting.row, Outcome::Failed, end.since(waiting.request.arrival));
+            let waited = end.since(waiting.request.arrival);
+            unfinished_wait_ns = unfinished_wait_ns.saturating_add(waited.0);
+            self.recorder.record(waiting.row, Outcome::Failed, waited);
         }
         let explanation = self.diary.map(|diary| diary.finish(end, &self.engine));
         let course = self.course.map(|course| (course.sampler.finish(end, &self.engine), course.shortages.counts()));
@@ -340,6 +343,7 @@ impl Run {
             explanation,
             series,
             shortages,
+            unfinished_wait_ns,
             end_ns: end.0,
             events: self.events,
         }

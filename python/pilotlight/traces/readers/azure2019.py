@@ -6,7 +6,8 @@ files, seed and placement give the same trace, to the last bit.
 
 | what      | rule                                                                                                  |
 |-----------|-------------------------------------------------------------------------------------------------------|
-| function  | a row of the invocations; its key is HashFunction, or HashApp/HashFunction where one occurs twice     |
+| function  | a row of the invocations; its key is HashFunction, or HashApp/HashFunction where one occurs twice;    |
+|           | its app HashApp, its trigger Trigger if that column is there                                          |
 | arrivals  | the counts of each minute, exactly; inside the minute by the placement; column m begins m - 1 minutes |
 |           | after midnight of 15 July 2019, the first day of the recording, UTC                                   |
 | durations | drawn for each request: linear between the function's percentiles 0, 1, 25, 50, 75, 99, 100           |
@@ -15,6 +16,8 @@ files, seed and placement give the same trace, to the last bit.
 |           | at least 1 ms                                                                                         |
 | no row    | a function without durations gets the median of the others' percentiles, one without memory the       |
 |           | median of the others' memory; the notes count them                                                    |
+| days      | a folder may hold several: one follows the other; a function has the memory of its first day that     |
+|           | tells it, and every day's own durations                                                               |
 | the rest  | runtime empty, status 200; timeout 600 s, or the longest duration if that is more                     |
 
 Cost: about 0.3 µs and 24 bytes a request; beside these, 4 bytes and the text of each function and minute.
@@ -22,16 +25,18 @@ Cost: about 0.3 µs and 24 bytes a request; beside these, 4 bytes and the text o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from pilotlight.errors import TraceError
-from pilotlight.traces.csv_table import FIRST_ROW_LINE, Real, read_header, read_table
+from pilotlight.traces.assumptions import draw_init_ns, timeouts_s
+from pilotlight.traces.columns import Real
+from pilotlight.traces.csv_table import FIRST_ROW_LINE, read_header, read_table
 from pilotlight.traces.fields import Text, Whole, shown
 from pilotlight.traces.placement import DEFAULT_PLACEMENT, NS_PER_MINUTE, placement_named
-from pilotlight.traces.start_costs import CREATE_MS, draw_cold_starts
 from pilotlight.traces.trace import MAX_MEMORY_MB, MAX_SPAN_MS, NS_PER_MS, STATUS_OK, FunctionTable, Trace
 
 if TYPE_CHECKING:
@@ -45,7 +50,6 @@ if TYPE_CHECKING:
 ORIGIN_MS = 1_563_148_800_000
 """Midnight (UTC) of 15 July 2019, when the recording begins."""
 
-TIMEOUT_S = 600
 MINUTES_A_DAY = 1440
 MAX_REQUESTS = 500_000_000
 """More are refused: a sample of the functions fits a machine, a whole day of them does not."""
@@ -55,17 +59,29 @@ IDS = tuple(
     Text(name, may_be_empty=False, meaning=f"the {what}'s hashed name")
     for name, what in (("HashOwner", "owner"), ("HashApp", "app"), ("HashFunction", "function"))
 )
+NAMES = [field.name for field in IDS]
+TRIGGER = Text("Trigger", may_be_empty=True, meaning="what calls the function")
+TIMER = "timer"
+DAY = re.compile(r"\.d(\d\d)\b")
 OWNER_AND_APP = {"HashOwner", "HashApp"}
 PERCENTILES = tuple(Real(f"percentile_Average_{level}", 0, MAX_SPAN_MS, "milliseconds") for level in LEVELS)
 MEMORY = Real("AverageAllocatedMb", 0, MAX_MEMORY_MB, "MB")
 
 
 class AzureFiles(NamedTuple):
-    """The files of one day."""
+    """The files of one day; the recording has no memory of its last two."""
 
     invocations: Path
     durations: Path
-    memory: Path
+    memory: Path | None
+
+
+class Gap(NamedTuple):
+    """Functions of a file's day that it has no row of: they have the others' median."""
+
+    path: Path
+    missing: int
+    functions: int
 
 
 class Azure2019(NamedTuple):
@@ -73,22 +89,35 @@ class Azure2019(NamedTuple):
 
     Attributes:
         trace: the requests made of the counts.
-        files: what they were made from.
-        without_durations: functions whose durations are the others' median.
-        without_memory: functions whose memory is the others' median.
+        days: the files of each day they were made from.
+        without_durations: of each day.
+        without_memory: on no day.
     """
 
     trace: Trace
-    files: AzureFiles
-    without_durations: int
-    without_memory: int
+    days: tuple[AzureFiles, ...]
+    without_durations: tuple[Gap, ...]
+    without_memory: Gap
+
+
+class _Day(NamedTuple):
+    """The requests of one day in order of arrival, and what its files say of the functions that they index."""
+
+    names: pl.DataFrame
+    arrival_ns: NDArray[np.int64]
+    function: NDArray[np.uint32]
+    duration_ns: NDArray[np.uint64]
+    longest_ms: NDArray[np.float64]
+    memory_mb: NDArray[np.float64]
+    without_durations: Gap
 
 
 def read_azure2019(folder: Path, *, seed: int = 1, placement: str = DEFAULT_PLACEMENT) -> Azure2019:
-    """Read one day, or a sample of one; the module's table says by which rules.
+    """Read one day or several, or a sample of them; the module's table says by which rules.
 
     Args:
-        folder: holds one file each, `.csv` or `.csv.gz`, whose names contain `invocations`, `durations` and `memory`.
+        folder: holds one file each of a day, `.csv` or `.csv.gz`, whose names contain `invocations`, `durations` and
+            `memory`, and `.d01` and so on if there are several days.
         seed: of everything that is drawn.
         placement: where requests lie inside their minute: a name in `PLACEMENTS`.
 
@@ -99,50 +128,131 @@ def read_azure2019(folder: Path, *, seed: int = 1, placement: str = DEFAULT_PLAC
     if not 0 <= seed < 2**64:
         raise TraceError(f"seed is {seed}; it must be from 0 to {2**64 - 1}")
     place = placement_named(placement)
-    files = AzureFiles(*(_find(folder, kind) for kind in AzureFiles._fields))
-    minutes = _minutes(files.invocations)
-    counts = read_table(files.invocations, (*IDS, *(_count(minute) for minute in minutes)))
-    _refuse_repeated(files.invocations, counts, [field.name for field in IDS])
-    percentiles_ms, without_durations = _joined(files.durations, counts, PERCENTILES)
-    memory, without_memory = _joined(files.memory, counts, (MEMORY,))
+    files = find_days(folder)
     streams = np.random.SeedSequence(seed).spawn(3)
     place_rng, duration_rng, start_rng = (np.random.Generator(np.random.PCG64(stream)) for stream in streams)
-    total = sum(int(counts[str(minute)].sum()) for minute in minutes)
-    if not 0 < total <= MAX_REQUESTS:
-        raise TraceError(
-            f"{files.invocations}: counts {total} requests; it must be from 1 to {MAX_REQUESTS}: keep fewer functions"
-            " or minutes, or others"
-        )
-    arrival_ns = np.empty(total, dtype=np.int64)
-    function = np.empty(total, dtype=np.uint32)
-    duration_ns = np.empty(total, dtype=np.uint64)
-    end = 0
-    for moment_ns, called in _by_minute(counts, minutes, place, place_rng):
-        rows = slice(end, end + len(called))
-        arrival_ns[rows] = moment_ns
-        function[rows] = called
-        duration_ns[rows] = _durations(percentiles_ms, called, duration_rng)
-        end = rows.stop
+    days, left = [], MAX_REQUESTS
+    for index, day_files in enumerate(files):
+        days.append(_read_day(day_files, index, left, place, (place_rng, duration_rng)))
+        left -= len(days[-1].arrival_ns)
+    if left == MAX_REQUESTS:
+        raise TraceError(f"{files[0].invocations}: {_wrong_count(0)}")
+    names = pl.concat([day.names for day in days]).unique(subset=NAMES, keep="first", maintain_order=True)
+    places = [_places(names, day.names) for day in days]
+    memory_mb, longest_ms = np.full(names.height, np.nan), np.zeros(names.height)
+    for day, rows in zip(days, places, strict=True):
+        memory_mb[rows] = np.where(np.isnan(memory_mb[rows]), day.memory_mb, memory_mb[rows])
+        longest_ms[rows] = np.maximum(longest_ms[rows], day.longest_ms)
+    known = ~np.isnan(memory_mb)
+    memory_mb[~known] = np.median(memory_mb[known])
+    arrival_ns = _joined_up([day.arrival_ns for day in days])
     first_ms = int(arrival_ns[0]) // NS_PER_MS
     arrival_ns -= first_ms * NS_PER_MS
     trace = Trace(
         arrival_ns=arrival_ns.view(np.uint64),
-        function=function,
-        duration_ns=duration_ns,
-        status=np.full(total, STATUS_OK, dtype=np.int32),
-        functions=_functions(counts, memory[:, 0], percentiles_ms[:, -1], start_rng),
+        function=_joined_up([rows[day.function] for day, rows in zip(days, places, strict=True)]),
+        duration_ns=_joined_up([day.duration_ns for day in days]),
+        status=np.full(len(arrival_ns), STATUS_OK, dtype=np.int32),
+        functions=_functions(names, memory_mb, longest_ms, start_rng),
         origin_ms=ORIGIN_MS + first_ms,
     )
-    return Azure2019(trace, files, without_durations, without_memory)
+    memory_file = next(day.memory for day in files if day.memory is not None)
+    gap = Gap(memory_file, int((~known).sum()), names.height)
+    return Azure2019(trace, files, tuple(day.without_durations for day in days), gap)
+
+
+def find_days(folder: Path) -> tuple[AzureFiles, ...]:
+    """Name the files of each day, in order.
+
+    Raises:
+        TraceError: a file is missing, or several could be meant.
+    """
+    found = {kind: _find(folder, kind) for kind in AzureFiles._fields}
+    if len(found["invocations"]) == 1:
+        for kind, paths in found.items():
+            if len(paths) != 1:
+                names = ", ".join(path.name for path in paths)
+                raise TraceError(f"{folder}: has several {kind} files ({names}) and one of invocations; keep one")
+        return (AzureFiles(*(paths[0] for paths in found.values())),)
+    by_day: dict[str, dict[str, Path]] = {}
+    for kind, paths in found.items():
+        for path in paths:
+            day = DAY.search(path.name)
+            if day is None or kind in by_day.setdefault(day[1], {}):
+                raise TraceError(
+                    f"{path}: its name must say which one day it is of, such as .d01, to tell several apart"
+                )
+            by_day[day[1]][kind] = path
+    days = []
+    for day_name, paths_of in sorted(by_day.items()):
+        if "invocations" not in paths_of or "durations" not in paths_of:
+            missing = "durations" if "invocations" in paths_of else "invocations"
+            raise TraceError(f"{folder}: has no {missing} file of day {day_name}; put it there")
+        days.append(AzureFiles(paths_of["invocations"], paths_of["durations"], paths_of.get("memory")))
+    return tuple(days)
+
+
+def _read_day(
+    files: AzureFiles,
+    index: int,
+    left: int,
+    place: Placement,
+    rngs: tuple[np.random.Generator, np.random.Generator],
+) -> _Day:
+    """Read one day; `left` is how many requests it may have."""
+    minutes = _minutes(files.invocations)
+    called_by = [TRIGGER] if TRIGGER.name in read_header(files.invocations) else []
+    counts = read_table(files.invocations, (*IDS, *called_by, *(_count(minute) for minute in minutes)))
+    _refuse_repeated(files.invocations, counts, NAMES)
+    percentiles_ms = _joined(files.durations, counts, PERCENTILES)
+    if files.memory is None:
+        memory_mb = np.full(counts.height, np.nan)
+    else:
+        memory_mb = _joined(files.memory, counts, (MEMORY,))[:, 0]
+    known = ~np.isnan(percentiles_ms[:, 0])
+    percentiles_ms[~known] = np.median(percentiles_ms[known], axis=0)
+    total = sum(int(counts[str(minute)].sum()) for minute in minutes)
+    if total > left:
+        raise TraceError(f"{files.invocations}: {_wrong_count(total)}")
+    arrival_ns = np.empty(total, dtype=np.int64)
+    function = np.empty(total, dtype=np.uint32)
+    duration_ns = np.empty(total, dtype=np.uint64)
+    end = 0
+    day_ns = index * MINUTES_A_DAY * NS_PER_MINUTE
+    for moment_ns, called in _by_minute(counts, minutes, place, rngs[0]):
+        rows = slice(end, end + len(called))
+        arrival_ns[rows] = moment_ns + day_ns
+        function[rows] = called
+        duration_ns[rows] = _durations(percentiles_ms, called, rngs[1])
+        end = rows.stop
+    names = counts.select(*NAMES, TRIGGER.name if called_by else pl.lit("").alias(TRIGGER.name))
+    gap = Gap(files.durations, int((~known).sum()), counts.height)
+    return _Day(names, arrival_ns, function, duration_ns, percentiles_ms[:, -1], memory_mb, gap)
+
+
+def _wrong_count(total: int) -> str:
+    return f"counts {total} requests; it must be from 1 to {MAX_REQUESTS}: keep fewer functions or minutes, or others"
+
+
+def _places(names: pl.DataFrame, of_day: pl.DataFrame) -> NDArray[np.uint32]:
+    """Return the row of each function of a day in the table of all."""
+    joined = of_day.select(NAMES).join(names.with_row_index("row"), on=NAMES, how="left", maintain_order="left")
+    rows: NDArray[np.uint32] = joined["row"].to_numpy()
+    return rows
+
+
+def _joined_up(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _by_minute(
     counts: pl.DataFrame, minutes: list[int], place: Placement, rng: np.random.Generator
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint32]]]:
     """Yield the requests of each minute in order of arrival: ns after midnight, and the functions called."""
+    timers = (counts[TRIGGER.name] == TIMER).to_numpy() if TRIGGER.name in counts.columns else None
     for minute in minutes:
         here = counts[str(minute)].to_numpy().astype(np.int64)
-        moment_ns = (minute - 1) * NS_PER_MINUTE + place(here, rng)
+        moment_ns = (minute - 1) * NS_PER_MINUTE + place(here, rng, timers)
         order = np.argsort(moment_ns, kind="stable")
         yield moment_ns[order], np.repeat(np.arange(len(here), dtype=np.uint32), here)[order]
 
@@ -160,33 +270,32 @@ def _durations(
 
 
 def _functions(
-    counts: pl.DataFrame, memory_mb: NDArray[np.float64], longest_ms: NDArray[np.float64], rng: np.random.Generator
+    names: pl.DataFrame, memory_mb: NDArray[np.float64], longest_ms: NDArray[np.float64], rng: np.random.Generator
 ) -> FunctionTable:
     """Make the function table, in the order of the invocations."""
-    names = counts["HashFunction"]
+    functions = names["HashFunction"]
     whole_mb = np.maximum(np.ceil(memory_mb), 1).astype(np.uint64)
-    init_ms = np.maximum(draw_cold_starts(whole_mb, rng) * 1000 - CREATE_MS, 1)
+    triggers = tuple(names[TRIGGER.name])
     return FunctionTable(
-        keys=tuple(names if names.n_unique() == len(names) else counts["HashApp"] + "/" + names),
-        runtimes=("",) * len(names),
-        timeout_s=np.clip(np.ceil(longest_ms / 1000), TIMEOUT_S, 2**32 - 1).astype(np.uint32),
+        keys=tuple(functions if functions.n_unique() == len(functions) else names["HashApp"] + "/" + functions),
+        runtimes=("",) * len(functions),
+        timeout_s=timeouts_s(longest_ms * NS_PER_MS),
         memory_mb=whole_mb,
-        init_ns=np.rint(init_ms * NS_PER_MS).astype(np.uint64),
+        init_ns=draw_init_ns(whole_mb, rng),
+        apps=tuple(names["HashApp"]),
+        triggers=triggers if any(triggers) else None,
     )
 
 
-def _find(folder: Path, kind: str) -> Path:
-    """Find the only file of one kind."""
+def _find(folder: Path, kind: str) -> list[Path]:
+    """Find the files of one kind, at least one."""
     try:
         found = sorted(path for path in folder.glob(f"*{kind}*") if path.name.endswith((".csv", ".csv.gz")))
     except OSError as error:
         raise TraceError(f"{folder}: cannot be read: {error.strerror or error}") from error
-    if len(found) == 1:
-        return found[0]
     if not found:
         raise TraceError(f"{folder}: has no {kind} file; looked for *{kind}*.csv and *{kind}*.csv.gz; put it there")
-    names = ", ".join(path.name for path in found)
-    raise TraceError(f"{folder}: has several {kind} files ({names}); give each day a folder of its own")
+    return found
 
 
 def _minutes(path: Path) -> list[int]:
@@ -205,11 +314,11 @@ def _count(minute: int) -> Whole:
     return Whole(str(minute), 0, 2**31 - 1, f"requests in minute {minute} of the day")
 
 
-def _joined(path: Path, counts: pl.DataFrame, fields: tuple[Real, ...]) -> tuple[NDArray[np.float64], int]:
+def _joined(path: Path, counts: pl.DataFrame, fields: tuple[Real, ...]) -> NDArray[np.float64]:
     """Read one table and give each function its row.
 
     Returns:
-        The fields, shape (f, fields), and how many functions have the others' median.
+        The fields, shape (f, fields); NaN where a function has no row.
     """
     header = read_header(path)
     ids = [field for field in IDS if field.name in header]
@@ -230,10 +339,9 @@ def _joined(path: Path, counts: pl.DataFrame, fields: tuple[Real, ...]) -> tuple
     known = rows.is_not_null().to_numpy()
     if not known.any():
         raise TraceError(f"{path}: no row has the {', '.join(names)} of an invoked function; take the same day's")
-    joined = np.empty((counts.height, len(fields)))
+    joined = np.full((counts.height, len(fields)), np.nan)
     joined[known] = values[rows.drop_nulls().to_numpy()]
-    joined[~known] = np.median(joined[known], axis=0)
-    return joined, int((~known).sum())
+    return joined
 
 
 def _refuse_repeated(path: Path, table: pl.DataFrame, names: list[str]) -> None:

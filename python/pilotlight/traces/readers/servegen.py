@@ -1,0 +1,177 @@
+"""Reads ServeGen's client data and draws requests from it: rates, arrival laws and distributions of tokens, a client.
+
+The layout is that of the published data and of the loader beside it (Y. Xiang et al., "ServeGen: Workload
+Characterization and Generation of Large Language Model Serving in Production", 2025): https://github.com/alibaba/ServeGen
+
+Given is the folder of one model. A client N is two files: `chunk-N-trace.csv` without a header, a window a line: its
+start (s), requests a second, coefficient of variation, law of the gaps and its two parameters; `chunk-N-dataset.json`
+with a window's start and, as text, the probability of each count of `input_tokens` and `output_tokens`.
+
+| what     | rule                                                                                                |
+|----------|-----------------------------------------------------------------------------------------------------|
+| function | one, named as the folder: clients share the model                                                   |
+| arrival  | in each window gaps drawn by the window's law, Gamma or Weibull of a shape and a scale in seconds;  |
+|          | a window without a law has none. The first gap of a window begins at its start                      |
+| tokens   | drawn for each request from the client's latest distributions at its window, or its first ones      |
+| duration | see `tokens`                                                                                        |
+| the rest | see `assumptions`, of a served model; status 200. The last window is as long as the one before      |
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from pilotlight.errors import TraceError
+from pilotlight.traces.assumptions import model_functions
+from pilotlight.traces.columns import Real
+from pilotlight.traces.csv_table import scan_table
+from pilotlight.traces.fields import Text, Whole, shown
+from pilotlight.traces.gathering import Gathering
+from pilotlight.traces.tokens import MAX_TOKENS, token_durations_ns
+from pilotlight.traces.trace import NS_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from pilotlight.traces.read_options import ReadOptions
+    from pilotlight.traces.trace import Trace
+
+CLIENT = re.compile(r"chunk-(\d+)-trace\.csv(\.gz)?$")
+COLUMNS = ("timestamp", "rate", "cv", "pattern", "shape", "scale")
+FIELDS = (
+    Whole("timestamp", 0, 10**9, "seconds from the start"),
+    Real("rate", 0, 1e6, "requests a second", may_be_empty=True),
+    Text("pattern", may_be_empty=True, meaning="Gamma or Weibull"),
+    Real("shape", 0, 1e9, "shape of the gaps", may_be_empty=True),
+    Real("scale", 0, 1e9, "scale of the gaps in seconds", may_be_empty=True),
+)
+LAWS = ("Gamma", "Weibull")
+PAIR = re.compile(r"(\d+)\s*:\s*([0-9][0-9.eE+-]*)")
+INPUT, OUTPUT = "input_tokens", "output_tokens"
+WINDOW_S = 600
+"""Length of a window where there is only one."""
+
+MAX_DATASET_BYTES = 2**28
+
+
+class _Tokens(NamedTuple):
+    """Counts of tokens and the cumulative probability of each."""
+
+    counts: NDArray[np.uint32]
+    cumulative: NDArray[np.float64]
+
+    def draw(self, rng: np.random.Generator, size: int) -> NDArray[np.uint32]:
+        """Draw counts."""
+        places = np.searchsorted(self.cumulative, rng.random(size) * self.cumulative[-1], side="right")
+        drawn: NDArray[np.uint32] = self.counts[np.minimum(places, len(self.counts) - 1)]
+        return drawn
+
+
+def read_servegen(folder: Path, options: ReadOptions) -> Trace:
+    """Read the folder and draw its requests; the module's table says by which rules.
+
+    Raises:
+        TraceError: a file is missing or malformed; the text names file, line, field and remedy.
+    """
+    clients = sorted(path for path in folder.iterdir() if CLIENT.search(path.name))
+    if not clients:
+        raise TraceError(f"{folder}: has no chunk-N-trace.csv; give the folder of one model")
+    found = Gathering(folder)
+    streams = np.random.SeedSequence(options.seed).spawn(len(clients))
+    name = folder.resolve().name or "model"
+    for path, stream in zip(clients, streams, strict=True):
+        rng = np.random.Generator(np.random.PCG64(stream))
+        tokens = _read_tokens(path)
+        for start_s, arrival_s in _windows(path, found, rng):
+            drawn = tokens[max((known for known in tokens if known <= start_s), default=min(tokens))]
+            context, generated = (drawn[field].draw(rng, len(arrival_s)) for field in (INPUT, OUTPUT))
+            found.add(
+                pl.repeat(name, len(arrival_s), dtype=pl.String, eager=True),
+                np.rint(arrival_s * NS_PER_S).astype(np.int64),
+                token_durations_ns(context, generated, options),
+                context_tokens=context,
+                generated_tokens=generated,
+            )
+    return found.trace(partial(model_functions, memory_mb=options.memory_mb))
+
+
+def _windows(path: Path, found: Gathering, rng: np.random.Generator) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Yield each window's start and arrivals, in seconds."""
+    blocks = list(scan_table(path, FIELDS, header=COLUMNS))
+    table = pl.concat([rows.table for rows in blocks])
+    starts_s = table["timestamp"].to_numpy().astype(np.int64)
+    wrong = np.flatnonzero(np.diff(starts_s) <= 0)
+    if len(wrong):
+        raise TraceError(f"{path}:{int(wrong[0]) + 2}: timestamp does not ascend; sort the windows")
+    last_s = starts_s[-1] - starts_s[-2] if len(starts_s) > 1 else WINDOW_S
+    lengths_s = np.diff(starts_s, append=starts_s[-1] + last_s)
+    for line, (row, length_s) in enumerate(zip(table.iter_rows(), lengths_s.tolist(), strict=True), 1):
+        start_s, rate, pattern, shape, scale = row
+        if not pattern:
+            continue
+        if pattern not in LAWS or not rate or not shape or not scale:
+            raise TraceError(
+                f"{path}:{line}: {shown(pattern)} with rate {rate}, shape {shape}, scale {scale} is no law of gaps; it"
+                f" must be {' or '.join(LAWS)} with numbers above 0"
+            )
+        found.expect(int(rate * length_s))
+        yield start_s, start_s + _arrivals(rng, pattern, (shape, scale), rate, length_s)
+
+
+def _arrivals(
+    rng: np.random.Generator, pattern: str, law: tuple[float, float], rate: float, length_s: int
+) -> NDArray[np.float64]:
+    """Draw arrivals in a window: sums of gaps, until it is over."""
+    shape, scale = law
+    draws = int(rate * length_s * 1.2) + 16
+    arrival_s = np.zeros(1)
+    while arrival_s[-1] < length_s and len(arrival_s) <= 4 * draws:
+        gaps_s = rng.gamma(shape, scale, draws) if pattern == LAWS[0] else scale * rng.weibull(shape, draws)
+        arrival_s = np.concatenate([arrival_s, arrival_s[-1] + np.cumsum(gaps_s)])
+    inside: NDArray[np.float64] = arrival_s[1:][arrival_s[1:] < length_s]
+    return inside
+
+
+def _read_tokens(trace: Path) -> dict[int, dict[str, _Tokens]]:
+    """Read the distributions that belong to a client, by the start of their window."""
+    path = trace.with_name(trace.name.partition("-trace")[0] + "-dataset.json")
+    try:
+        if path.stat().st_size > MAX_DATASET_BYTES:
+            raise TraceError(f"{path}: is larger than {MAX_DATASET_BYTES} bytes; it is no distribution of tokens")
+        found = json.loads(path.read_bytes())
+    except OSError as error:
+        raise TraceError(f"{path}: cannot be read: {error.strerror or error}; each client needs it") from error
+    except (ValueError, RecursionError) as error:
+        raise TraceError(f"{path}: is not JSON ({shown(str(error))}); fetch the file itself") from error
+    if not isinstance(found, dict):
+        raise TraceError(f"{path}: is not a JSON object of windows")
+    windows = {}
+    for start, fields in found.items():
+        if not (start.isascii() and start.isdecimal()) or not isinstance(fields, dict):
+            raise TraceError(f"{path}: the window {shown(start)} is not a start in seconds with its distributions")
+        read = {name: _distribution(fields.get(name)) for name in (INPUT, OUTPUT)}
+        complete = {name: tokens for name, tokens in read.items() if tokens is not None}
+        if len(complete) == len(read):
+            windows[int(start)] = complete
+    if not windows:
+        raise TraceError(f"{path}: no window has distributions of {INPUT} and {OUTPUT}")
+    return windows
+
+
+def _distribution(text: object) -> _Tokens | None:
+    """Take a distribution apart; None if it is empty or none."""
+    pairs = [(int(count), float(share)) for count, share in PAIR.findall(text)] if isinstance(text, str) else []
+    pairs = [(min(count, MAX_TOKENS), share) for count, share in pairs if share > 0 and np.isfinite(share)]
+    if not pairs:
+        return None
+    counts, shares = zip(*sorted(pairs), strict=True)
+    return _Tokens(np.array(counts, dtype=np.uint32), np.cumsum(shares))
