@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from pilotlight.traces import KINDS, blocks, generate
+from pilotlight.traces import KINDS, blocks, generate, read_trace
 from pilotlight.traces.blocks import block_edges_ms
+from pilotlight.traces.command import trace as trace_command
 from pilotlight.traces.courses import Span
 from pilotlight.traces.generators import Load, load_named
 from pilotlight.traces.synth import SynthSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pilotlight.traces.trace import Trace
 
 SMALL = 300
@@ -107,3 +111,19 @@ def test_every_course_splits_into_what_it_draws(kind: str) -> None:
                 assert low - 1e-6 <= times.min()
                 assert times.max() <= high + 2_000
             first += count
+
+
+def test_command_streams_parquet_that_reads_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ["--kind", "bursty", "--requests", "3000", "--functions", "5", "--seed", "4", "--bad", "0.1"]
+    monkeypatch.setattr(blocks, "BLOCK_REQUESTS", SMALL)
+    result = CliRunner().invoke(
+        trace_command, ["synth", str(tmp_path / "out"), *options, "--to", "parquet"], catch_exceptions=False
+    )
+    assert "3000 requests, 5 functions" in result.output
+    read = read_trace(tmp_path / "out")
+    made = generate("bursty", requests=3_000, functions=5, seed=4, bad_share=0.1).trace
+    for name in ("arrival_ns", "function", "duration_ns", "status"):
+        assert np.array_equal(getattr(read.trace, name), getattr(made, name))
+    assert read.trace.functions.keys == made.functions.keys
+    assert read.trace.origin_ms == made.origin_ms
+    assert read.source["made_from"]["load"] == "bursty"

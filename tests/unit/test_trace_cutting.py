@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from pilotlight import cli
 from pilotlight.errors import TraceError
-from pilotlight.traces import Trace, generate, read_contest, write_contest
+from pilotlight.traces import Trace, generate, read_contest, read_trace, write_contest
 from pilotlight.traces.command import trace as trace_command
 from pilotlight.traces.cutting import functions_at_random, functions_most_called, functions_named, keep_functions
 
@@ -86,7 +86,7 @@ def run(*arguments: object) -> str:
 
 def test_command_slices_a_window(whole: Trace, folder: Path, tmp_path: Path) -> None:
     shown = run("slice", folder, tmp_path / "out", "--start", "100s", "--length", "5m")
-    taken, expected = read_contest(tmp_path / "out"), whole.slice(100, 300)
+    taken, expected = read_trace(tmp_path / "out").trace, whole.slice(100, 300)
     assert taken.arrival_ns.tolist() == expected.arrival_ns.tolist()
     assert taken.origin_ms == expected.origin_ms
     assert f"{len(expected)} requests" in shown
@@ -95,7 +95,7 @@ def test_command_slices_a_window(whole: Trace, folder: Path, tmp_path: Path) -> 
 def test_command_slices_functions(whole: Trace, folder: Path, tmp_path: Path) -> None:
     keys = [whole.functions.keys[row] for row in functions_most_called(whole, 2).tolist()]
     run("slice", folder, tmp_path / "out", "--function", keys[0], "--function", keys[1])
-    taken = read_contest(tmp_path / "out")
+    taken = read_trace(tmp_path / "out").trace
     assert set(taken.functions.keys) == set(keys)
     for key in keys:
         assert requests_of(taken, key) == requests_of(whole, key)
@@ -103,7 +103,7 @@ def test_command_slices_functions(whole: Trace, folder: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("how", ["--functions", "--top"])
 def test_command_samples_functions(whole: Trace, folder: Path, tmp_path: Path, how: str) -> None:
-    run("sample", folder, tmp_path / "out", how, 5, "--seed", 9)
+    run("sample", folder, tmp_path / "out", how, 5, "--seed", 9, "--to", "contest")
     taken = read_contest(tmp_path / "out")
     rows = functions_at_random(whole, 5, 9) if how == "--functions" else functions_most_called(whole, 5)
     assert set(taken.functions.keys) == {whole.functions.keys[row] for row in rows.tolist()}

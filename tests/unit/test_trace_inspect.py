@@ -180,7 +180,7 @@ def test_command_shows_tables_of_at_most_100_columns(folder: Path) -> None:
 def test_command_prints_json(folder: Path) -> None:
     found = json.loads(run("inspect", folder, "--json"))
     assert found["requests"] == 3_000
-    assert found["source"] == {"path": str(folder)}
+    assert found["source"]["kind"] == "contest"
     assert sum(found["bad"].values()) == pytest.approx(300, abs=60)
     assert [each["level"] for each in found["demand"]["idle_gaps_s"]][:1] == [LEVELS[0]]
 

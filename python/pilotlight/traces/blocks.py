@@ -17,7 +17,7 @@ import numpy as np
 from pilotlight.errors import TraceError
 from pilotlight.traces.courses import MS_PER_S, Span, TimedCourse
 from pilotlight.traces.synth import EPOCH_MS, STATUS_BAD, source_of_chance
-from pilotlight.traces.trace import NS_PER_MS, STATUS_OK, FunctionTable, Trace
+from pilotlight.traces.trace import NS_PER_MS, STATUS_OK, Block, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pilotlight.traces.courses import Counts, Course, Rng, Times
     from pilotlight.traces.kinds import Kind
     from pilotlight.traces.synth import SynthSettings
+    from pilotlight.traces.trace import FunctionTable
 
 BLOCK_REQUESTS = 1 << 20
 """Requests that a block holds on average."""
@@ -37,17 +38,11 @@ MAX_PLANNED = 20_000_000
 SHORTEST_PERIOD_S = 60
 """How often a function is called at most, to guess the size of a trace whose kind does not say."""
 
+COLUMNS = ("arrival_ns", "function", "duration_ns", "status")
+"""What generated requests have."""
+
 SIGMA = 0.5
 """Spread of a function's durations about its mean, in the logarithm."""
-
-
-class Block(NamedTuple):
-    """Requests in order of arrival, as the columns of `Trace`; `arrival_ns` counts from the whole trace's origin."""
-
-    arrival_ns: NDArray[np.uint64]
-    function: NDArray[np.uint32]
-    duration_ns: NDArray[np.uint64]
-    status: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +62,7 @@ class TraceStream:
     def whole(self) -> Trace:
         """Draw all of it."""
         blocks = list(self.blocks)
-        columns = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in Block._fields}
+        columns = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in COLUMNS}
         return Trace(**columns, functions=self.functions, origin_ms=self.origin_ms)
 
 
