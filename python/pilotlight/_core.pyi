@@ -480,8 +480,8 @@ def load_engine(
     *,
     policy: str,
     duration_ns: int,
-    threads: int = 1,
-    functions: int = 1,
+    threads: int = ...,
+    functions: int = ...,
     shared: bool = False,
     skew: float = 0.0,
     seed: int = 0,
@@ -491,8 +491,8 @@ def load_engine(
     Args:
         policy: as for `Scaler`.
         duration_ns: how long.
-        threads: threads that call at once.
-        functions: functions a thread.
+        threads: threads that call at once; 1 if not given.
+        functions: functions a thread; 1 if not given.
         shared: all threads call the same functions.
         skew: exponent of Zipf's law over the functions.
         seed: of the picks.

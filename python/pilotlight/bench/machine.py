@@ -46,6 +46,16 @@ class Surroundings:
         return {"load_1m_before": self._load_before, "load_1m": _load(), "steal_share": round(steal, 4)}
 
 
+def cpu_s(pid: int) -> float | None:
+    """Return the CPU time a process has used, in steps of 10 ms; None if it is gone or Linux's /proc is not there."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / 100
+
+
 def _load() -> float:
     return round(os.getloadavg()[0], 2)
 

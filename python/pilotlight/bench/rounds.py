@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import statistics
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from pilotlight.bench.load import LoadSettings, Row, measure
-from pilotlight.bench.servers import served
+from pilotlight.bench.machine import cpu_s
+from pilotlight.bench.servers import Target, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pilotlight import _core
+
+_SETTLE_PAUSE_S = 0.2
+_SETTLE_SHARE = 0.15
+_SETTLE_LIMIT_S = 20.0
 
 RATIOS = ("rps", "p50_us", "p99_us", "p99_9_us", "cpu_us_per_call", "rss_mb")
 """Fields of which targets are compared."""
@@ -57,8 +63,25 @@ def run_rounds(
                         if progress:
                             progress(f"{of}: {load.scenario}, {phase}", (len(rows) + share) / total)  # noqa: B023
 
+                    _settle(targets)
                     rows.append({**measure(target, load, platform, advance), "round": number})
     return rows
+
+
+def _settle(targets: Sequence[Target]) -> None:
+    """Wait until the scalers we started are at rest: what one has left over from its load must not burden the next."""
+    limit = time.monotonic() + _SETTLE_LIMIT_S
+    before = _used_s(targets)
+    while time.monotonic() < limit:
+        time.sleep(_SETTLE_PAUSE_S)
+        now = _used_s(targets)
+        if now - before <= _SETTLE_SHARE * _SETTLE_PAUSE_S:
+            return
+        before = now
+
+
+def _used_s(targets: Sequence[Target]) -> float:
+    return sum(cpu_s(target.pid) or 0.0 for target in targets if target.pid is not None)
 
 
 def medians(rows: Sequence[Row]) -> list[Row]:
