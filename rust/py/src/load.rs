@@ -22,8 +22,9 @@ const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
     functions = 1, skew = 0.0, cold_share = 0.0, prewarm = 1, hold_ns = 0, storm = None, seed = 0, pid = None, progress = None,
 ))]
 #[expect(clippy::too_many_arguments, reason = "settings, all by keyword")]
-pub(crate) fn load_grpc<'py>(
-    py: Python<'py>,
+#[expect(clippy::needless_pass_by_value, reason = "arguments arrive by value")]
+pub(crate) fn load_grpc(
+    py: Python<'_>,
     target: String,
     duration_ns: u64,
     warm_up_ns: u64,
@@ -42,7 +43,7 @@ pub(crate) fn load_grpc<'py>(
     seed: u64,
     pid: Option<u32>,
     progress: Option<Py<PyAny>>,
-) -> PyResult<Bound<'py, PyDict>> {
+) -> PyResult<Bound<'_, PyDict>> {
     let spacing = if poisson { Spacing::Poisson } else { Spacing::Constant };
     let arrivals = match (streams, rate) {
         (Some(streams), None) => Loop::Closed { streams },
@@ -128,7 +129,7 @@ fn latencies<'py>(py: Python<'py>, histogram: &Latencies) -> PyResult<Bound<'py,
     Ok(dict)
 }
 
-fn usages<'py>(py: Python<'py>, [begin, end]: [Usage; 2]) -> PyResult<Bound<'py, PyDict>> {
+fn usages(py: Python<'_>, [begin, end]: [Usage; 2]) -> PyResult<Bound<'_, PyDict>> {
     let mb = |kib: u64| kib as f64 / 1024.0;
     let dict = PyDict::new(py);
     dict.set_item("cpu_s", end.cpu.saturating_sub(begin.cpu).as_secs_f64())?;
