@@ -14,6 +14,16 @@ pub fn mix(counter: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// One of `count` numbers for each counter.
+///
+/// # Panics
+///
+/// Never: it is below `count`.
+#[must_use]
+pub fn pick(counter: u64, count: u32) -> usize {
+    usize::try_from(mix(counter) % u64::from(count)).expect("below 2^32")
+}
+
 /// An engine whose functions have free instances.
 #[derive(Debug)]
 pub struct Warm {
@@ -96,6 +106,10 @@ impl Warm {
 
     /// Runs something while another thread asks for instances of so many other functions, one request after the other, and starts and
     /// retires them.
+    ///
+    /// # Panics
+    ///
+    /// If the engine refuses one.
     pub fn while_storming<T>(&self, functions: u32, run: impl FnOnce() -> T) -> T {
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {

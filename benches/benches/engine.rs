@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use pilotlight_benches::{Warm, mix};
+use pilotlight_benches::{Warm, pick};
 
 const POLICIES: [&str; 3] = ["fixed", "break_even", "level_gap"];
 const THREADS: u32 = 2;
@@ -62,8 +62,8 @@ fn by_threads(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("hot_key", policy), |bencher| {
             bencher.iter_custom(|pairs| {
                 on_threads(&skewed, pairs, |thread, round| {
-                    let number = mix(round ^ u64::from(thread) << 60);
-                    if number % 10 > 0 { 0 } else { (number >> 32) as usize % 100 }
+                    let draw = 2 * round + u64::from(thread);
+                    if pick(draw, 10) > 0 { 0 } else { pick(draw ^ 1 << 40, 100) }
                 })
             });
         });
@@ -80,7 +80,7 @@ fn by_functions(c: &mut Criterion) {
             group.bench_function(BenchmarkId::new(policy, functions), |bencher| {
                 bencher.iter(|| {
                     request += 1;
-                    warm.pair((mix(request) % u64::from(functions)) as usize, request);
+                    warm.pair(pick(request, functions), request);
                 });
             });
         }

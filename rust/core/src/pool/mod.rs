@@ -130,8 +130,12 @@ impl Pool {
     }
 
     /// Free instances minus waiting requests, as of some moment.
+    ///
+    /// # Ordering
+    ///
+    /// Acquire: whoever then reads the function's demand sees it without the requests that left the instances counted here.
     pub(crate) fn balance(&self) -> i64 {
-        self.word.load(Ordering::Relaxed)
+        self.word.load(Ordering::Acquire)
     }
 
     fn promised<'a>(&self, slots: &'a SlotTable) -> (u32, &'a Slot) {

@@ -199,7 +199,8 @@ impl FunctionTable {
 }
 
 impl Function {
-    /// Instances that execute a request or are free.
+    /// Instances that execute a request or are free. Under threads a measure: an instance that becomes free meanwhile may be missed but is
+    /// not counted twice, because it leaves the demand before it counts as free, and free ones are counted first here.
     pub(crate) fn instances(&self, cold: &Cold) -> u32 {
         let free = u32::try_from(self.pool.balance()).unwrap_or(0);
         self.demand.load(Ordering::Relaxed).saturating_sub(cold.waiters.len()) + free
