@@ -14,7 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pilotlight.errors import TraceError
-from pilotlight.traces import Trace, contest, lines, read_contest
+from pilotlight.traces import Trace, lines, read_contest
+from pilotlight.traces.readers import contest
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -55,7 +55,7 @@ pub(crate) fn simulate(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<SimReport> {
     let policy = PolicySpec::parse(policy).map_err(|error| policy_error(py, &error))?;
-    let starts = starts.map(|starts| starts.table()).transpose()?;
+    let starts = starts.map(Starts::table).transpose()?;
     let series = series_ns.map(Nanos);
     let options = Options { policy, tail: Nanos(tail_ns), create_failure, init_failure, seed, starts, per_request, explain, series };
     let functions = function_table(keys, &memory_mb, &create_ns, &init_ns)?;
