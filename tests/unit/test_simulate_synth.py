@@ -81,7 +81,7 @@ def test_window_cuts_generated_load(command: click.Command) -> None:
         (["no/such/trace", "--synth", "poisson"], "--synth generates the load to play; leave it out, or TRACE"),
         (["--requests", "no/such/file", "--synth", "poisson"], "--synth generates the load to play"),
         (["--metas", "no/such/file", "--synth", "poisson"], "--synth generates the load to play"),
-        (["--synth", "bogus"], "load of kind 'bogus' is not known; choose one of contest, poisson"),
+        (["--synth", "bogus"], "load of kind 'bogus' is not known; choose one of contest, azure, poisson"),
         (["--synth", ""], "load of kind '' is not known"),
         (["--synth", "on_off:on=3"], "on_off: on is '3', not a duration"),
         (["--synth", "poisson:rate=3"], "poisson has no parameter 'rate'"),

@@ -202,6 +202,8 @@ def workloads_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def gathered(**given: Any) -> None:  # noqa: ANN401 - the values of all options
         traces = given.pop("traces")
+        given |= {"requests": None, "metas": None}  # they name a single trace's files
+        given["reading"] = take_read_options(given)
         shared = Workload(**{name: given.pop(name, None) for name in Workload._fields})
         command(workloads=[shared._replace(trace=trace) for trace in traces] or [shared], **given)
 
