@@ -8,7 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use pilotlight_core::{Assign, Command, FunctionId, Idle, Nanos};
-use support::{Host, function, tag};
+use support::{Host, Waiting, function, tag};
 
 /// The system's allocator, with an account for each thread.
 struct Counting;
@@ -121,4 +121,21 @@ fn a_function_that_was_called_and_is_idle_takes_less_than_4_kib_with_the_default
         serve_each(&mut host, &ids, 3);
     });
     assert!(each <= 4_096, "{each} bytes a function");
+}
+
+#[test]
+fn a_queue_whose_requests_all_give_up_leaves_no_memory_taken() {
+    const FUNCTIONS: u64 = 1_000;
+    const EACH: u64 = 100;
+    // Room for one instance: the queue is all that a function could keep.
+    let mut host = Host::with("fixed:memory=128MB", |config| config.max_waiting = EACH);
+    let ids = functions(&host, FUNCTIONS);
+    let each = bytes_each(FUNCTIONS, || {
+        for id in ids {
+            let assign = |_| host.engine.handle_assign(host.now, id, tag(0), Nanos::MAX, &mut host.out).unwrap().waiting();
+            let waiters: Vec<_> = (0..EACH).map(assign).collect();
+            assert!(waiters.into_iter().all(|waiter| host.engine.handle_cancel(host.now, waiter)));
+        }
+    });
+    assert!(each <= 500, "{each} bytes a function");
 }

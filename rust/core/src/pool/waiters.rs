@@ -46,9 +46,13 @@ impl Waiters {
     }
 
     pub(crate) fn pop_oldest(&mut self) -> Option<Waiter> {
-        let oldest = self.queue.pop_front();
+        self.take_at(0)
+    }
+
+    fn take_at(&mut self, at: usize) -> Option<Waiter> {
+        let gone = self.queue.remove(at);
         self.give_back();
-        oldest
+        gone
     }
 
     /// Gives back the space that a long queue took, once it is over: an idle function takes little.
@@ -71,7 +75,7 @@ impl Waiters {
     pub(crate) fn remove(&mut self, sequence: u32) -> Option<Waiter> {
         let first = self.queue.front()?.sequence;
         let at = self.queue.partition_point(|waiter| waiter.sequence.wrapping_sub(first) < sequence.wrapping_sub(first));
-        if self.queue.get(at)?.sequence == sequence { self.queue.remove(at) } else { None }
+        if self.queue.get(at)?.sequence == sequence { self.take_at(at) } else { None }
     }
 
     /// The waiter bound to a start.
@@ -82,7 +86,7 @@ impl Waiters {
     /// Removes the waiter bound to a start.
     pub(crate) fn remove_bound_to(&mut self, start: u32) -> Option<Waiter> {
         let at = self.queue.iter().position(|waiter| waiter.own_start == Some(start))?;
-        self.queue.remove(at)
+        self.take_at(at)
     }
 
     /// Removes and returns every waiter whose deadline is not after `now`. Takes no time while [`Waiters::next_deadline`] is not reached.
@@ -108,7 +112,7 @@ impl Waiters {
 
 #[cfg(test)]
 mod tests {
-    use super::Waiters;
+    use super::{KEPT, Waiters};
     use crate::ids::RequestTag;
     use crate::nanos::Nanos;
 
@@ -127,6 +131,24 @@ mod tests {
         assert!(waiters.remove(1).is_none());
         assert_eq!(waiters.remove(u32::MAX).unwrap().request, RequestTag(30));
         assert_eq!(waiters.len(), 1);
+    }
+
+    #[test]
+    fn a_queue_that_ends_gives_its_space_back_however_it_ends() {
+        let ways: [fn(&mut Waiters, u32) -> bool; 4] = [
+            |waiters, _| waiters.pop_oldest().is_some(),
+            |waiters, sequence| waiters.remove(sequence).is_some(),
+            |waiters, sequence| waiters.remove_bound_to(sequence).is_some(),
+            |waiters, sequence| waiters.expire(Nanos(u64::from(sequence))).len() == 1,
+        ];
+        for way in ways {
+            let mut waiters = Waiters::default();
+            for number in 0..100 {
+                assert_eq!(waiters.push(RequestTag(0), Nanos::ZERO, Nanos(u64::from(number)), Some(number)), number);
+            }
+            assert!((0..100).all(|number| way(&mut waiters, number)));
+            assert!(waiters.queue.capacity() <= KEPT, "space for {}", waiters.queue.capacity());
+        }
     }
 
     #[test]
