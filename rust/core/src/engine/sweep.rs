@@ -126,20 +126,20 @@ impl Engine {
     /// overwriting a newer one.
     fn sweep_free(&self, now: Nanos, function: &Function, spare: usize, out: &mut Vec<Command>) -> (usize, Option<Nanos>) {
         let (free, whole) = function.pool.free(&self.slots, |index, slot| (index, Nanos(slot.due.load(Ordering::Relaxed))));
-        let staying: Vec<_> = free.iter().map(|&(_, due)| due).filter(|&due| due > now).collect();
-        let overdue = free.len() - staying.len();
+        let staying = free.iter().map(|&(_, due)| due).filter(|&due| due > now);
+        let overdue = free.len() - staying.clone().count();
         let retired = overdue.min(spare);
         for _ in 0..retired {
             self.retire_one(now, function, DestroyReason::KeepAliveOver, out);
         }
         if retired > 0 {
             // What the target holds although it is overdue stays overdue, at the bottom of the stack.
-            let times = staying.iter().copied().chain(std::iter::repeat(now));
+            let times = staying.clone().chain(std::iter::repeat(now));
             for (&(index, before), due) in free[retired..].iter().zip(times) {
                 let _ = self.slots.at(index).due.compare_exchange(before.0, due.0, Ordering::Relaxed, Ordering::Relaxed);
             }
         }
-        let next = if whole { staying.iter().copied().min() } else { Some(now + LOOK_AGAIN) };
+        let next = if whole { staying.min() } else { Some(now + LOOK_AGAIN) };
         (free.len() - retired, next)
     }
 
