@@ -5,7 +5,10 @@
 mod play;
 mod support;
 
-use pilotlight_core::{Assign, Command, Counter, DestroyReason, EngineError, FunctionRef, Nanos};
+use std::sync::{Arc, Mutex};
+
+use pilotlight_core::policy::{Facts, FreeInstance, FunctionPolicy, Policy, PolicySpec, Queue, Start};
+use pilotlight_core::{Assign, Command, Counter, DestroyReason, EngineError, FunctionRef, FunctionSpec, Nanos};
 use play::Play;
 use proptest::prelude::*;
 use support::{Host, MB, Waiting};
@@ -64,6 +67,57 @@ fn a_burst_makes_room_for_all_its_starts_at_once() {
     settle(&mut host);
     let creates = host.take();
     assert!(creates.len() == 3 && creates.iter().all(|command| matches!(command, Command::CreateSlot { .. })), "{creates:?}");
+}
+
+/// Wants a start for each request, and notes what it is asked and told.
+#[derive(Clone, Debug, Default)]
+struct Noting(Arc<Mutex<Vec<Noted>>>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Noted {
+    Asked { starting: u32, hypothetical: bool },
+    Started,
+}
+
+impl Policy for Noting {
+    fn function(&self, _: &FunctionSpec) -> Box<dyn FunctionPolicy> {
+        Box::new(self.clone())
+    }
+}
+
+impl FunctionPolicy for Noting {
+    fn keep_alive(&self, _: &FreeInstance) -> Nanos {
+        Nanos::MAX
+    }
+
+    fn start(&self, queue: &Queue) -> Start {
+        let Queue { waiting, starting, hypothetical, .. } = *queue;
+        self.0.lock().unwrap().push(Noted::Asked { starting, hypothetical });
+        if waiting > starting { Start::Now } else { Start::Enough }
+    }
+
+    fn started(&self) {
+        self.0.lock().unwrap().push(Noted::Started);
+    }
+
+    fn explain(&self, _: &Facts) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_policy_is_told_of_the_starts_that_are_made_and_which_questions_are_hypothetical() {
+    let policy = Noting::default();
+    let spec = PolicySpec { policy: Box::new(policy.clone()), ..PolicySpec::parse("lru:memory=128MB").unwrap() };
+    let mut host = Host::with("fixed", |config| config.policy = spec);
+    let asked = |starting, hypothetical| Noted::Asked { starting, hypothetical };
+    let noted = || std::mem::take(&mut *policy.0.lock().unwrap());
+    host.assign("f", 1).waiting();
+    assert_eq!(noted(), [asked(0, false), Noted::Started, asked(1, false)]);
+    host.assign("f", 2).waiting();
+    assert_eq!(noted(), [asked(1, false)], "refused, and no other is thought of");
+    host.assign("f", 3).waiting();
+    assert_eq!(noted(), [asked(1, false), asked(2, true)], "refused, and so would be the next");
 }
 
 #[test]

@@ -167,8 +167,8 @@ impl Engine {
             return;
         }
         while cold.waiters.len() > 0 {
-            match function.policy.start(&self.queue(now, function, cold, cold.starting())) {
-                Start::Now if self.start_if_room(now, (id, function), cold, false, out) => {}
+            match function.policy.start(&self.queue(now, function, cold, 0)) {
+                Start::Now if self.start_if_room(now, (id, function), cold, false, out) => function.policy.started(),
                 Start::Now => {
                     self.clear_room(now, (id, function), cold, out);
                     break;
@@ -185,19 +185,20 @@ impl Engine {
 
     /// How many starts the policy would make one after the other, had the first of them found room.
     pub(super) fn starts_refused(&self, now: Nanos, function: &Function, cold: &Cold) -> u32 {
-        let starting = cold.starting();
-        let wanted = |starts: &u32| function.policy.start(&self.queue(now, function, cold, starting + starts)) == Start::Now;
-        1 + (1..cold.waiters.len().saturating_sub(starting).min(MOST_AT_ONCE)).take_while(wanted).fold(0, |count, _| count + 1)
+        let wanted = |refused: &u32| function.policy.start(&self.queue(now, function, cold, *refused)) == Start::Now;
+        1 + (1..cold.waiters.len().saturating_sub(cold.starting()).min(MOST_AT_ONCE)).take_while(wanted).fold(0, |count, _| count + 1)
     }
 
-    fn queue(&self, now: Nanos, function: &Function, cold: &Cold, starting: u32) -> Queue {
-        let waiting = cold.waiters.len();
+    /// The queue as it is, had so many starts that were refused been made.
+    fn queue(&self, now: Nanos, function: &Function, cold: &Cold, refused: u32) -> Queue {
+        let (waiting, starting) = (cold.waiters.len(), cold.starting() + refused);
         Queue {
             facts: self.facts(now, function),
             waiting,
             starting,
             busy: function.demand.load(Ordering::Relaxed).saturating_sub(waiting),
             uncovered_since: cold.waiters.arrival_of(starting).unwrap_or(now),
+            hypothetical: refused > 0,
         }
     }
 

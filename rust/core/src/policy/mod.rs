@@ -103,9 +103,15 @@ pub trait FunctionPolicy: Debug + Send + Sync {
 
     /// Is one more start wanted for the waiting requests? Asked when one begins to wait, again after each start until the answer is
     /// no, when a start fails, when a request is served while others wait, and at the moment of a [`Start::Later`].
+    ///
+    /// An answer of [`Start::Now`] may find no room under a memory limit; what is to be remembered of a start belongs into
+    /// [`FunctionPolicy::started`]. The question may also be [hypothetical](Queue::hypothetical), and then nothing may be remembered of it.
     fn start(&self, queue: &Queue) -> Start {
         if queue.waiting > queue.starting { Start::Now } else { Start::Enough }
     }
+
+    /// The start that the last answer of [`Start::Now`] wanted is made.
+    fn started(&self) {}
 
     /// How many instances to have now whatever the demand, and when to ask again. Asked when a request begins to wait and by timer.
     fn target(&self, _load: &Load) -> Target {
@@ -166,6 +172,9 @@ pub struct Queue {
     pub busy: u32,
     /// When the oldest waiting request that no start in flight will serve arrived. The present moment if there is none.
     pub uncovered_since: Nanos,
+    /// Some of `starting` are not in flight: they found no room, and the question is what would be wanted if they had. Whatever the answer,
+    /// no start follows from it.
+    pub hypothetical: bool,
 }
 
 /// An answer to "is one more start wanted?".

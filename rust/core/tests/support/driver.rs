@@ -56,7 +56,7 @@ impl Driver {
 
     pub fn start(&self, at: f64, waiting: u32, starting: u32, busy: u32) -> Start {
         let facts = self.facts(at);
-        self.function.start(&Queue { facts, waiting, starting, busy, uncovered_since: facts.now })
+        self.function.start(&Queue { facts, waiting, starting, busy, uncovered_since: facts.now, hypothetical: false })
     }
 
     pub fn priority(&self, at: f64) -> f64 {

@@ -22,7 +22,7 @@ mod window;
 use std::sync::{Arc, OnceLock};
 
 use self::forecast::{Forecast, Prices};
-use self::regret::{Regret, Uncovered};
+use self::regret::Regret;
 use self::shortage::{Service, worth_having};
 use super::price::{Objective, Price};
 use super::profile::{Classifier, Profiles};
@@ -210,9 +210,10 @@ impl FunctionPolicy for Function {
     }
 
     fn start(&self, queue: &Queue) -> Start {
-        let Queue { facts, waiting, starting, busy, uncovered_since } = *queue;
+        let Queue { facts, waiting, starting, busy, uncovered_since, hypothetical } = *queue;
         let serving = busy + starting;
-        let regretted = self.regrets(queue);
+        // The account pays for one start: when a further one is thought of, that was the one refused.
+        let regretted = !hypothetical && self.regrets(queue);
         if waiting <= starting {
             return Start::Enough;
         }
@@ -243,6 +244,10 @@ impl FunctionPolicy for Function {
         }
         let limit = uncovered_since + Nanos::from_secs_f64(AT_MOST * patience_s);
         if facts.now >= limit { Start::Now } else { Start::Later(limit) }
+    }
+
+    fn started(&self) {
+        lock(&self.regret).started();
     }
 
     fn target(&self, load: &Load) -> Target {
@@ -322,14 +327,6 @@ impl Function {
     /// The window of a level, in seconds; 0 if none was found yet.
     fn kept_s(&self, level: u32) -> f64 {
         self.known_group(group_of(level)).map_or(0.0, |group| group.plan.keep_s())
-    }
-
-    /// Would one instance more have paid for its start by now?
-    fn regrets(&self, queue: &Queue) -> bool {
-        let Queue { facts, waiting, starting, uncovered_since, .. } = *queue;
-        let prices = Prices { start_s: facts.cold_start.as_secs_f64(), ..self.prices() };
-        let uncovered = Uncovered { now: facts.now, waiting: waiting.saturating_sub(starting), since: uncovered_since };
-        self.rates.service_s().is_some_and(|execution_s| lock(&self.regret).look(uncovered, execution_s, &prices))
     }
 
     /// Finds a group's window, and why.

@@ -7,7 +7,19 @@
 //! being wrong.
 
 use super::forecast::Prices;
+use super::{Function, lock};
 use crate::nanos::Nanos;
+use crate::policy::Queue;
+
+impl Function {
+    /// Would one instance more have paid for its start by now?
+    pub(super) fn regrets(&self, queue: &Queue) -> bool {
+        let Queue { facts, waiting, starting, uncovered_since, .. } = *queue;
+        let prices = Prices { start_s: facts.cold_start.as_secs_f64(), ..self.prices() };
+        let uncovered = Uncovered { now: facts.now, waiting: waiting.saturating_sub(starting), since: uncovered_since };
+        self.rates.service_s().is_some_and(|execution_s| lock(&self.regret).look(uncovered, execution_s, &prices))
+    }
+}
 
 /// A queue that no start in flight is for.
 #[derive(Clone, Copy, Debug)]
@@ -30,10 +42,12 @@ pub(super) struct Regret {
     served: f64,
     /// GB·s it would have saved, never less than none: it would not have been kept at a loss.
     saved: f64,
+    /// As of then it would have paid for its start.
+    pays: bool,
 }
 
 impl Regret {
-    /// Brings the account up to date; `true`: one instance more would have paid for its start, and a new account is opened.
+    /// Brings the account up to date; `true`: one instance more would have paid for its start.
     ///
     /// To be called whenever the queue may have changed.
     pub(super) fn look(&mut self, queue: Uncovered, execution_s: f64, prices: &Prices) -> bool {
@@ -52,11 +66,15 @@ impl Regret {
         let not_waiting = 0.5 * (self.served + served);
         self.saved = (self.saved + (lambda * not_waiting - memory_gb) * passed).max(0.0);
         (self.looked_at, self.waiting, self.served) = (queue.now, waiting, served.min(waiting));
-        let pays = queue.waiting > 0 && self.saved > memory_gb * start_s;
-        if pays {
-            *self = Self { looked_at: queue.now, waiting: waiting - 1.0, ..Self::default() };
+        self.pays = queue.waiting > 0 && self.saved > memory_gb * start_s;
+        self.pays
+    }
+
+    /// A start is made. If it is paid for, a new account is opened for the next.
+    pub(super) fn started(&mut self) {
+        if self.pays {
+            *self = Self { looked_at: self.looked_at, waiting: self.waiting - 1.0, ..Self::default() };
         }
-        pays
     }
 
     /// GB·s that one instance more would have saved so far.
@@ -70,6 +88,8 @@ mod tests {
     use super::{Regret, Uncovered};
     use crate::nanos::Nanos;
     use crate::policy::level_gap::forecast::Prices;
+    use crate::policy::{Facts, FunctionPolicy, PolicySpec, Queue, Start};
+    use crate::table::FunctionSpec;
 
     const PRICES: Prices = Prices { start_s: 2.0, memory_gb: 1.0, lambda: 1.0 };
 
@@ -84,7 +104,52 @@ mod tests {
         // After a second it has served one, and saves as much as it holds; (t − 1)²/2 more than that, 2 GB·s at t = 3.
         let paid = (0..100).find(|&n| regret.look(queue(n), 1.0, &PRICES)).unwrap();
         assert!((30..=31).contains(&paid), "after {paid} tenths of a second");
-        assert!((paid + 1..paid + 20).all(|n| !regret.look(queue(n), 1.0, &PRICES)), "the next one has its own account");
+        assert!(regret.look(queue(paid + 1), 1.0, &PRICES), "no start was made: it still pays");
+        regret.started();
+        assert!((paid + 2..paid + 20).all(|n| !regret.look(queue(n), 1.0, &PRICES)), "the next one has its own account");
+    }
+
+    /// A function whose requests run for a second, and the question of its queue of five that is not worth a start at a glance.
+    fn short_of_instances() -> (Box<dyn FunctionPolicy>, impl Fn(u64) -> Queue) {
+        let spec = FunctionSpec { key: "f".into(), runtime: "go".into(), timeout_s: 60, memory_mb: 1024 };
+        let function = PolicySpec::parse("level_gap:lambda=1").unwrap().policy.function(&spec);
+        function.demand_rose(Nanos::ZERO, 1);
+        function.demand_fell(tenths(10), 1, Some(tenths(10)));
+        let queue = |n: u64| {
+            let facts = Facts { now: tenths(1000 + n), memory_mb: 1024, cold_start: tenths(20) };
+            Queue { facts, waiting: 5, starting: 0, busy: 5, uncovered_since: tenths(1000 + n.saturating_sub(3)), hypothetical: false }
+        };
+        (function, queue)
+    }
+
+    #[test]
+    fn a_start_that_found_no_room_is_still_regretted() {
+        let (function, queue) = short_of_instances();
+        let paid = (0..100).find(|&n| function.start(&queue(n)) == Start::Now).unwrap();
+        assert!((30..=31).contains(&paid), "after {paid} tenths of a second");
+        assert_eq!(function.start(&queue(paid + 1)), Start::Now);
+        function.started();
+        assert!(matches!(function.start(&queue(paid + 2)), Start::Later(_)));
+    }
+
+    #[test]
+    fn a_hypothetical_question_is_forgotten() {
+        let ((function, queue), (questioned, _)) = (short_of_instances(), short_of_instances());
+        let mut regretted = 0;
+        for n in 0..200 {
+            let answer = function.start(&queue(n));
+            assert_eq!(questioned.start(&queue(n)), answer, "after {n} tenths of a second");
+            for starting in 1..5 {
+                let thought = questioned.start(&Queue { starting, hypothetical: true, ..queue(n) });
+                assert!(matches!(thought, Start::Later(_)), "the account pays for one");
+            }
+            if answer == Start::Now && n % 2 == 0 {
+                function.started();
+                questioned.started();
+                regretted += 1;
+            }
+        }
+        assert!(regretted > 1, "{regretted}");
     }
 
     #[test]
