@@ -44,7 +44,7 @@ async def test_a_cancelled_request_is_forgotten(start_scaler: Starter) -> None:
     assert scaler.ledger()["cancelled"] == 20
 
 
-async def test_requests_cancelled_while_instances_get_ready_leave_no_instance_busy(start_scaler: Starter) -> None:
+async def test_requests_cancelled_while_instances_get_ready_wait_no_longer(start_scaler: Starter) -> None:
     scaler = await start_scaler(sim_create_time="2ms", sim_init_time="2ms")
     for burst in range(10):
         calls = [scaler.client.stub.Assign(_request()) for _ in range(20)]

@@ -91,7 +91,7 @@ async fn a_reset_in_the_middle_of_a_message_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_leave_while_instances_get_ready_leave_none_busy() {
+async fn clients_that_leave_while_instances_get_ready_leave_no_request_waiting() {
     let fixture = Fixture::new();
     for _ in 0..50 {
         let mut tasks = Vec::new();
