@@ -20,6 +20,7 @@ use super::other;
 use super::request::{self, Wanted};
 use super::response::{fail, refuse_http};
 use super::shared::Shared;
+use super::socket::Socket;
 
 /// How long a client may take to say that it speaks HTTP/2.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(20);
@@ -62,7 +63,7 @@ impl Settings {
 pub(super) async fn serve(socket: TcpStream, settings: Settings, shared: Arc<Shared>, mut closing: watch::Receiver<bool>) {
     // Only clients are hurt by a refusal, and they see the same error on a later write.
     let _ = socket.set_nodelay(true);
-    let handshake = timeout(HANDSHAKE_PATIENCE, settings.builder.handshake(socket));
+    let handshake = timeout(HANDSHAKE_PATIENCE, settings.builder.handshake(Socket::new(socket)));
     let Ok(Ok(mut connection)) = handshake.await else { return };
     let pings = connection.ping_pong();
     let driver = Driver {
@@ -80,7 +81,7 @@ pub(super) async fn serve(socket: TcpStream, settings: Settings, shared: Arc<Sha
 }
 
 struct Driver {
-    connection: Connection<TcpStream, Bytes>,
+    connection: Connection<Socket<TcpStream>, Bytes>,
     shared: Arc<Shared>,
     keep_alive: Option<KeepAlive>,
     batch: Vec<(Request<RecvStream>, SendResponse<Bytes>)>,

@@ -16,6 +16,7 @@ mod request;
 mod response;
 mod shared;
 mod slow;
+mod socket;
 mod status;
 mod timeout;
 mod worker;

@@ -133,6 +133,43 @@ async fn a_flood_of_pings_that_nobody_reads_answers_to_does_not_pile_up() {
     assign(&fixture.connect().await, "f").await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_whose_replies_nobody_reads_come_to_a_halt_and_go_on_once_they_are_read() {
+    const CALLS: u32 = 1_000_000;
+    let fixture = Fixture::with(|config| (config.threads, config.max_calls) = (1, CALLS));
+    let (mut read, mut write) = TcpStream::connect(fixture.address()).await.unwrap().into_split();
+    write.write_all(&raw::preamble()).await.unwrap();
+    // A call of an unknown method is answered by one frame of headers.
+    let block = raw::header_block("/serverless.simulator.Scaler/Reserve", &[]);
+    let call = |number: u32| raw::frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, 2 * number + 1, &block);
+    let (mut calls, mut rest) = (0, Vec::new());
+    loop {
+        if rest.is_empty() {
+            assert!(calls < CALLS, "the server swallows every call");
+            rest.extend((calls..calls + 1000).flat_map(call));
+            calls += 1000;
+        }
+        match timeout(Duration::from_millis(500), write.write(&rest)).await {
+            Ok(written) => drop(rest.drain(..written.unwrap())),
+            Err(_) => break,
+        }
+    }
+    assign(&fixture.connect().await, "f").await;
+    let sent = tokio::spawn(async move {
+        write.write_all(&rest).await.unwrap();
+        write
+    });
+    let mut replies = 0;
+    while replies < calls {
+        let mut head = [0; 9];
+        timeout(PATIENCE, read.read_exact(&mut head)).await.expect("a frame comes in time").unwrap();
+        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+        read.read_exact(&mut payload).await.unwrap();
+        replies += u32::from(head[3] == raw::HEADERS);
+    }
+    drop(sent.await.unwrap());
+}
+
 #[tokio::test]
 async fn streams_opened_and_reset_at_once_end_the_connection() {
     let fixture = Fixture::new();
