@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pilotlight.config import load
+from pilotlight.server import grpcio_versions
+from pilotlight.server.command import grpc_variables
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -73,3 +77,23 @@ def test_a_second_scaler_cannot_share_the_port(serve_process: ServeProcess) -> N
     first = serve_process("--platform=sim", "--address=127.0.0.1:0", "--metrics-address=")
     second = serve_process("--platform=sim", f"--address={first.event('listening')['address']}", "--metrics-address=")
     assert second.wait() == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "polls"),
+    [
+        ({}, True),
+        ({"grpcio_mode": "completion_queue"}, True),
+        ({"grpcio_mode": "aio"}, False),
+        ({"grpcio_interceptors": "audit:interceptors"}, False),
+        ({"front": "native"}, False),
+    ],
+)
+def test_only_the_completion_queue_polls_each_connection(settings: dict[str, str], polls: bool) -> None:
+    assert ("GRPC_POLL_STRATEGY" in grpc_variables(load(settings))) is polls
+
+
+def test_a_version_that_was_not_tested_keeps_its_way_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grpcio_versions, "TESTED", ("0.1",))
+    assert "GRPC_POLL_STRATEGY" not in grpc_variables(load({}))
+    assert "GRPC_POLL_STRATEGY" in grpc_variables(load({"grpcio_mode": "completion_queue"}))

@@ -7,6 +7,7 @@ import time
 import urllib.request
 from typing import TYPE_CHECKING
 
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -91,3 +92,18 @@ async def test_reflection_lists_the_services(start_scaler: Starter) -> None:
     names = {service.name for service in listed.list_services_response.service}
     assert {"serverless.simulator.Scaler", "grpc.health.v1.Health"} <= names
     assert described.file_descriptor_response.file_descriptor_proto
+
+
+async def test_open_reflection_streams_keep_nobody_from_health(start_scaler: Starter) -> None:
+    channel = (await start_scaler()).client.channel
+    reflection, health = reflection_pb2_grpc.ServerReflectionStub(channel), health_pb2_grpc.HealthStub(channel)
+    streams = []
+    for number in range(20):
+        streams.append(reflection.ServerReflectionInfo(timeout=60))
+        await streams[-1].write(reflection_pb2.ServerReflectionRequest(list_services=""))
+        if number < 16:  # further ones may have to wait
+            await streams[-1].read()
+    answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=30)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    for stream in streams:
+        stream.cancel()

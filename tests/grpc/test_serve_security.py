@@ -13,7 +13,7 @@ import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from pilotlight.errors import ConfigError
-from pilotlight.server import grpcio_guard
+from pilotlight.server import grpcio_guard, grpcio_versions
 from pilotlight.server.grpcio_aio import AioFront
 from pilotlight.server.grpcio_queue import QueueFront
 from pilotlight.wire import simulator_pb2 as pb
@@ -175,7 +175,7 @@ class TestTheGuard:
         warnings = [line for line in log if line["log_level"] == "warning"]
         assert len(warnings) == 1
         assert "9.9.9" in warnings[0]["reason"]
-        assert grpcio_guard.TESTED[-1] in warnings[0]["remedy"]
+        assert grpcio_versions.TESTED[-1] in warnings[0]["remedy"]
         assert (await scaler.client.assign("f")).instance_id
 
     async def test_misses_what_a_later_version_has_dropped(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, NoReturn
 
 import grpc
 import pytest
 
 from pilotlight import _core
+from pilotlight.server.handlers import deadline_ns
 from pilotlight.wire import simulator_pb2 as pb
 
 if TYPE_CHECKING:
@@ -64,6 +66,19 @@ async def test_a_clients_deadline_ends_its_wait(start_scaler: Starter) -> None:
     assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     await scaler.until(lambda: scaler.ledger()["waiting"] == 0)
     assert scaler.ledger()["waiting"] == 0
+
+
+async def test_the_longest_deadline_that_can_be_sent_is_one_the_engine_takes(start_scaler: Starter) -> None:
+    scaler = await start_scaler()
+    await scaler.client.idle((await scaler.client.stub.Assign(_request())).assigment)
+    now_ns = time.monotonic_ns()
+    # gRPC's own client cannot wait so long: its timers overflow first.
+    deadline = deadline_ns(now_ns, 99_999_999 * 3600.0)
+    assert isinstance(scaler.app.scaler.assign(now_ns, _request().SerializeToString(), deadline), bytes)
+
+
+def test_a_deadline_is_as_far_from_now_as_the_client_said() -> None:
+    assert deadline_ns(5, 0.25) == 250_000_005
 
 
 async def test_a_request_without_a_deadline_gets_the_scalers(start_scaler: Starter) -> None:

@@ -11,6 +11,7 @@ import click
 
 from pilotlight import log
 from pilotlight.config import ServeConfig, choices, default_text, flag_name, load
+from pilotlight.server.grpcio_versions import is_tested
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,14 +44,24 @@ def serve(config_file: Path | None, **flags: object) -> None:
     """
     config = load({name: value for name, value in flags.items() if value is not None}, config_file)
     log.configure(config.log_level, config.log_format)
-    # gRPC reads its variables when it is loaded. Its default listener hands every event to another thread, which costs
-    # context switches on every call; a version that no longer knows the name says so and goes on.
-    os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener")
-    if config.front == "grpcio" and config.grpcio_mode != "aio":
-        # One epoll set serves all threads of a process by default, so the one that waits for the platform's answers
-        # would wake for calls and hand each to the thread that answers them. With poll(2) each waits for its own.
-        os.environ.setdefault("GRPC_POLL_STRATEGY", "poll")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # every connection that goes away is a line otherwise
+    for name, value in grpc_variables(config).items():
+        os.environ.setdefault(name, value)
     from pilotlight.server.app import run  # noqa: PLC0415 - grpc must see the variables
 
     sys.exit(run(config))
+
+
+def grpc_variables(config: ServeConfig) -> dict[str, str]:
+    """Return what the environment should say to gRPC, which reads it when it is loaded."""
+    variables = {
+        # Its default listener hands every event to another thread, which costs context switches on every call; a
+        # version that no longer knows the name says so and goes on.
+        "GRPC_EXPERIMENTS": "-event_engine_listener",
+        "GRPC_VERBOSITY": "ERROR",  # every connection that goes away is a line otherwise
+    }
+    by_default = config.grpcio_mode == "auto" and not config.grpcio_interceptors and is_tested()
+    if config.front == "grpcio" and (config.grpcio_mode == "completion_queue" or by_default):
+        # One epoll set serves all threads of a process by default, so the one that waits for the platform's answers
+        # would wake for calls and hand each to the thread that answers them. With poll(2) each waits for its own.
+        variables["GRPC_POLL_STRATEGY"] = "poll"
+    return variables

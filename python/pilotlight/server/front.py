@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from pilotlight.errors import ConfigError
-from pilotlight.server import grpcio_guard
+from pilotlight.server import grpcio_guard, grpcio_versions
 from pilotlight.server.grpcio_aio import AioFront
 from pilotlight.server.native import NativeFront
 
@@ -83,10 +83,11 @@ def _drives_queue(config: ServeConfig) -> bool:
             raise ConfigError(f"grpcio_mode = 'completion_queue': this grpcio has no {absent}; set grpcio_mode = auto")
         return True
     if (refusal := grpcio_guard.refusal()) is not None:
+        tested = grpcio_versions.TESTED[-1]
         _log.warning(
             "serving on grpcio's public API, which is several times slower",
             reason=refusal,
-            remedy=f"install grpcio {grpcio_guard.TESTED[-1]}, or set grpcio_mode = completion_queue to try it anyway",
+            remedy=f"install grpcio {tested}, or set grpcio_mode = completion_queue to try it anyway",
         )
         return False
     return True

@@ -20,7 +20,7 @@ import structlog
 from pilotlight.errors import PilotlightError
 from pilotlight.server.auth import REFUSAL
 from pilotlight.server.grpcio_guard import cygrpc
-from pilotlight.server.handlers import SERVICE, STATUS
+from pilotlight.server.handlers import SERVICE, STATUS, deadline_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,15 +122,15 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
             _refuse(call, grpc.StatusCode.INTERNAL, "the call carries no message")
             return
         now_ns = time.monotonic_ns()
-        deadline_ns = None
+        deadline = None
         if deadline_s < _NEVER_S:
             remaining_s = deadline_s - time.time()
             if remaining_s <= 0:  # an instance given to a client that has gone would only come back
                 _refuse(call, grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the request was read")
                 return
-            deadline_ns = now_ns + int(remaining_s * 1e9)
+            deadline = deadline_ns(now_ns, remaining_s)
         try:
-            outcome = self._scaler.assign(now_ns, request, deadline_ns)
+            outcome = self._scaler.assign(now_ns, request, deadline)
         except PilotlightError as error:
             _refuse(call, STATUS[type(error)], str(error))
             return

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import grpc
 
+from pilotlight.server.grpcio_versions import is_tested
+
 
 def _module(name: str) -> Any:  # noqa: ANN401 - private modules have no types
     """Return a module of grpcio's; None: a later version has moved it."""
@@ -17,9 +19,6 @@ def _module(name: str) -> Any:  # noqa: ANN401 - private modules have no types
 
 
 cygrpc: Any = _module("grpc._cython.cygrpc")
-
-TESTED: Final = ("1.85",)
-"""The grpcio versions, without their patch level, that the tests of `completion_queue` ran over."""
 
 _STATE: Final = ("completion_queue", "server")
 """What of a `grpc.server`'s state is replaced."""
@@ -59,7 +58,7 @@ def refusal(version: str | None = None) -> str | None:
         version: of grpcio; the installed one's if not given.
     """
     version = version or grpc.__version__
-    if ".".join(version.split(".")[:2]) not in TESTED:
+    if not is_tested(version):
         return f"grpcio {version} is not a tested version"
     absent = missing()
     return absent and f"grpcio {version} has no {absent}"

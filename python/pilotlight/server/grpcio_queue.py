@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from pilotlight.server.auth import BearerToken
 from pilotlight.server.grpcio_calls import CallQueue
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
     from pilotlight.config import ServeConfig
     from pilotlight.server.host import Host
 
-_SERVICE_THREADS = 16
-"""Threads for health and reflection; an open reflection stream keeps one."""
+_HEALTH_THREADS = 2
+"""Threads for health and for methods that do not exist; no open call keeps one."""
+
+_REFLECTION_THREADS = 16
+"""Threads for reflection; an open stream keeps one, and further streams wait."""
 
 
 class QueueFront:
@@ -48,11 +52,12 @@ class QueueFront:
         self._config = config
         token = BearerToken.from_file(config.auth_token_file) if config.auth_token_file else None
         self._calls = CallQueue(scaler, host, Mailbox(asyncio.get_running_loop()), token)
-        self._threads = ThreadPoolExecutor(_SERVICE_THREADS, thread_name_prefix="grpc")
+        self._threads = ThreadPoolExecutor(_HEALTH_THREADS, thread_name_prefix="grpc")
+        self._reflection_threads = ThreadPoolExecutor(_REFLECTION_THREADS, thread_name_prefix="grpc-reflection")
         self._server = _server_on(self._calls, config, self._threads)
         self._health = health.HealthServicer(experimental_thread_pool=self._threads)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        _reflect(self._server, self._reflection_threads)
 
     async def listen(self) -> str:
         """Bind and serve; see `Front`."""
@@ -70,6 +75,16 @@ class QueueFront:
         """End; see `Front`."""
         await asyncio.to_thread(self._server.stop(grace_s).wait)
         self._threads.shutdown(wait=False)
+        self._reflection_threads.shutdown(wait=False)
+
+
+def _reflect(server: grpc.Server, threads: ThreadPoolExecutor) -> None:
+    """Turn reflection on, on threads that it keeps from nobody else."""
+    servicer: Any = reflection.ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))
+    stream: Any = partial(servicer.ServerReflectionInfo)
+    stream.experimental_thread_pool = threads
+    servicer.ServerReflectionInfo = stream
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
 
 
 def _server_on(queue: CallQueue, config: ServeConfig, threads: ThreadPoolExecutor) -> grpc.Server:

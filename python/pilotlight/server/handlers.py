@@ -37,6 +37,15 @@ STATUS: Final[dict[type[PilotlightError] | Literal["deadline", "start_failed", "
 """What a client sees of each error: of those the engine raises, and of those it wakes a waiting request with."""
 
 
+_LONGEST_S = 1e9
+"""Thirty years: a client's deadline further away is no different, and must not leave the core's 64 bits."""
+
+
+def deadline_ns(now_ns: int, remaining_s: float) -> int:
+    """Return when a call ends that has this much time left, on the clock of `now_ns`."""
+    return now_ns + int(min(remaining_s, _LONGEST_S) * 1e9)
+
+
 class Handlers:
     """Assign and Idle.
 
@@ -62,8 +71,9 @@ class Handlers:
         if remaining == 0:  # an instance given to a client that has gone would stay busy
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the request was read")
         now = time.monotonic_ns()
+        deadline = None if remaining is None else deadline_ns(now, remaining)
         try:
-            outcome = self._scaler.assign(now, request, None if remaining is None else now + int(remaining * 1e9))
+            outcome = self._scaler.assign(now, request, deadline)
         except PilotlightError as error:
             await context.abort(STATUS[type(error)], str(error))
         except BaseException as panic:  # a panic of the core is no Exception, and gRPC answers only those
