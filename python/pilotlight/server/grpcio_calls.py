@@ -70,6 +70,8 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
         self._mailbox = mailbox
         self._token = token
         self._server: Any = None
+        self._assign_came: partial[None] = partial(self._came, ASSIGN, self._assign)
+        self._idle_came: partial[None] = partial(self._came, IDLE, self._idle)
 
     def attach(self, server: Any) -> None:  # noqa: ANN401 - Cython classes have no types
         """Take the two methods of a `cygrpc.Server` that has not started."""
@@ -81,24 +83,25 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
     def accept(self) -> None:
         """Ask for calls, once the server has started."""
         for _ in range(_OUTSTANDING):
-            self._request(ASSIGN, self._assign)
-            self._request(IDLE, self._idle)
+            self._request(ASSIGN, self._assign_came)
+            self._request(IDLE, self._idle_came)
 
     def poll(self, deadline: float | None = None) -> Any:  # noqa: ANN401
         """Work off this class's own events, and return the first one that is not."""
         next_event = super().poll
         while True:
             event = next_event(deadline)
-            if type(event.tag) is not partial:
+            tag = event.tag
+            if type(tag) is not partial:
                 return event
             try:
-                event.tag(event)
+                tag(event)
             except BaseException:  # noqa: BLE001 - the thread serves everybody, and a panic of the core is no Exception
                 _log.exception("a call failed")
-            event = None  # a call that ended must be gone before the next poll
+            event = tag = None  # a call that ended must be gone before the next poll
 
-    def _request(self, method: str, handle: Callable[..., None]) -> None:
-        self._server.request_registered_call(self, self, method, partial(self._came, method, handle))
+    def _request(self, method: str, came: partial[None]) -> None:
+        self._server.request_registered_call(self, self, method, came)
 
     def _came(self, method: str, handle: Callable[..., None], event: Any) -> None:  # noqa: ANN401
         """Have a call's message read, and ask for the next call."""
@@ -112,7 +115,7 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
         else:
             _refuse(call, grpc.StatusCode.UNAUTHENTICATED, REFUSAL)
         try:
-            self._request(method, handle)
+            self._request(method, event.tag)
         except ValueError:  # the server shuts down, and takes no request for a call any more
             return
 
@@ -161,10 +164,11 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
         except BaseException:
             _refuse(call, grpc.StatusCode.UNKNOWN, "the engine failed on an Idle")
             raise
+        # Whether an Idle's reply went out changes nothing, so the close may share its batch.
         if isinstance(outcome, bytes):
-            _reply(call, outcome, _ENDED)
+            call.start_server_batch(_success(outcome) + _IGNORE_CLOSE, _ENDED)
             return
-        _reply(call, outcome.reply or b"", _ENDED)
+        call.start_server_batch(_success(outcome.reply or b"") + _IGNORE_CLOSE, _ENDED)
         self._mailbox.post(self._host.execute, outcome.commands)
 
     def _sent(self, reply: bytes, event: Any) -> None:  # noqa: ANN401
