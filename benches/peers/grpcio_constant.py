@@ -20,7 +20,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+# gRPC reads its variables when it is loaded. These are what `pilotlight serve` sets for the same mode.
 os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener")
+if not any(word.endswith(("aio", "sync")) for word in sys.argv[1:]):
+    os.environ.setdefault("GRPC_POLL_STRATEGY", "poll")
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 import grpc
