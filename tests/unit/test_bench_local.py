@@ -29,8 +29,9 @@ def test_core_crosses_policies_threads_and_functions(tmp_path: Path) -> None:
     wanted = [(1, 1, False), (2, 1, False), (2, 1, True), (1, 9, False), (2, 9, False), (2, 9, True)]
     assert [(row["threads"], row["functions"], row["shared"]) for row in rows] == wanted
     assert all(row["waited"] == 0 and row["warm_pair_ns"] > 0 for row in rows)
-    fields = {"policy", "scenario", "threads", "functions", "shared", "skew", "warm_pair_ns", "pairs_per_s", "waited"}
-    assert set(rows[0]) == fields
+    assert all(row["warm_up_pairs"] >= 1000 for row in rows)
+    named = {"policy", "scenario", "threads", "functions", "shared", "skew"}
+    assert set(rows[0]) == named | {"warm_pair_ns", "pairs_per_s", "waited", "warm_up_pairs"}
 
 
 def test_ffi_measures_every_policy_named(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def _engine_row(load: EngineSettings, reports: list[dict[str, float]]) -> Row:
         "warm_pair_ns": pair_ns,
         "pairs_per_s": load.threads / pair_ns * 1e9,
         "waited": sum(report["waited"] for report in reports),
+        "warm_up_pairs": statistics.median(report["warm_up_pairs"] for report in reports),
     }
 
 

@@ -1,5 +1,7 @@
 //! Load on the engine itself, in this process: what a warm Assign and its Idle cost without any wire.
 
+use std::iter::Cycle;
+use std::slice::Chunks;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,8 +15,12 @@ use crate::mix::Zipf;
 
 /// Pairs between two looks at the clock.
 const BATCH: usize = 1024;
-/// Functions picked beforehand, so that picking is not measured.
+/// Functions picked beforehand, so that picking is not measured: at least so many, and so many for each function.
 const PICKS: usize = 1 << 14;
+const PICKS_PER_FUNCTION: usize = 4;
+/// Pairs a function before anything is measured, and how long they may take: a policy that learns is to have learnt.
+const WARM_UP_PAIRS: usize = 1_000;
+const WARM_UP_LIMIT: Duration = Duration::from_secs(3);
 /// Virtual time between two pairs of a thread.
 const STEP: u64 = 1_000;
 
@@ -46,6 +52,8 @@ pub struct EngineReport {
     pub waited: u64,
     /// The threads' time, summed.
     pub busy: Duration,
+    /// Pairs a function and thread before anything was measured, on average.
+    pub warm_up: f64,
 }
 
 impl EngineReport {
@@ -56,7 +64,7 @@ impl EngineReport {
     }
 }
 
-/// Runs warm pairs on all threads at once; functions have an instance for each thread that calls them.
+/// Runs warm pairs on all threads at once, some before anything is measured; functions have an instance for each thread that calls them.
 ///
 /// # Panics
 ///
@@ -68,7 +76,7 @@ pub fn warm_pairs(load: EngineLoad) -> EngineReport {
     let keys: Vec<Vec<String>> = (0..sets)
         .map(|set| (0..load.functions).map(|number| format!("pilotlight-bench-function-{set:02}-{number:06}")).collect())
         .collect();
-    warm_up(&engine, &keys, if load.shared { load.threads } else { 1 });
+    start_instances(&engine, &keys, if load.shared { load.threads } else { 1 });
     let barrier = Barrier::new(load.threads);
     let zipf = Zipf::new(load.functions, load.skew);
     let reports: Vec<EngineReport> = thread::scope(|scope| {
@@ -76,10 +84,16 @@ pub fn warm_pairs(load: EngineLoad) -> EngineReport {
             .map(|index| {
                 let (engine, barrier, keys) = (&engine, &barrier, &keys[index % sets]);
                 let mut random = ChaCha8Rng::seed_from_u64(load.seed.wrapping_add(index as u64));
-                let picks: Vec<&str> = (0..PICKS).map(|_| keys[zipf.pick(&mut random)].as_str()).collect();
+                let count = PICKS.max(PICKS_PER_FUNCTION * load.functions);
+                let picks: Vec<&str> = (0..count).map(|_| keys[zipf.pick(&mut random)].as_str()).collect();
                 scope.spawn(move || {
+                    let mut caller = Caller::new(engine, &picks, index as u64);
                     barrier.wait();
-                    pairs(engine, &picks, load.duration, index as u64)
+                    let wanted = (WARM_UP_PAIRS * load.functions) as u64;
+                    let warm_up = caller.pairs(|pairs, passed| pairs >= wanted || passed >= WARM_UP_LIMIT);
+                    barrier.wait();
+                    let measured = caller.pairs(|_, passed| passed >= load.duration);
+                    EngineReport { warm_up: warm_up.pairs as f64 / load.functions as f64, ..measured }
                 })
             })
             .collect();
@@ -90,11 +104,12 @@ pub fn warm_pairs(load: EngineLoad) -> EngineReport {
         pairs: sum(|report| report.pairs),
         waited: sum(|report| report.waited),
         busy: reports.iter().map(|report| report.busy).sum(),
+        warm_up: reports.iter().map(|report| report.warm_up).sum::<f64>() / load.threads as f64,
     }
 }
 
 /// Gives every function its instances, all held at once so that none is used twice.
-fn warm_up(engine: &Engine, keys: &[Vec<String>], instances: usize) {
+fn start_instances(engine: &Engine, keys: &[Vec<String>], instances: usize) {
     let mut out = Vec::new();
     for key in keys.iter().flatten() {
         let slots: Vec<SlotId> =
@@ -106,26 +121,40 @@ fn warm_up(engine: &Engine, keys: &[Vec<String>], instances: usize) {
     }
 }
 
-fn pairs(engine: &Engine, picks: &[&str], duration: Duration, thread: u64) -> EngineReport {
-    let mut out = Vec::new();
-    let (mut pairs, mut waited, mut tag) = (0, 0, thread << 48);
-    let mut virtual_now = Nanos(STEP);
-    let began = Instant::now();
-    for batch in picks.chunks(BATCH).cycle() {
-        for key in batch {
-            tag += 1;
-            virtual_now = Nanos(virtual_now.0 + STEP);
-            let (slot, warm) = assign(engine, key, virtual_now, RequestTag(tag), &mut out);
-            waited += u64::from(!warm);
-            engine.handle_idle(virtual_now, slot, key, RequestTag(tag), false, &mut out);
-            out.clear();
-        }
-        pairs += batch.len() as u64;
-        if began.elapsed() >= duration {
-            break;
-        }
+/// One thread's calls; its virtual time and its place in the picks go on from one stretch to the next.
+struct Caller<'a> {
+    engine: &'a Engine,
+    batches: Cycle<Chunks<'a, &'a str>>,
+    tag: u64,
+    virtual_now: Nanos,
+}
+
+impl<'a> Caller<'a> {
+    fn new(engine: &'a Engine, picks: &'a [&'a str], thread: u64) -> Self {
+        Self { engine, batches: picks.chunks(BATCH).cycle(), tag: thread << 48, virtual_now: Nanos(STEP) }
     }
-    EngineReport { pairs, waited, busy: began.elapsed() }
+
+    /// Makes pairs until `enough` of their number and the time passed.
+    fn pairs(&mut self, enough: impl Fn(u64, Duration) -> bool) -> EngineReport {
+        let mut out = Vec::new();
+        let (mut pairs, mut waited) = (0, 0);
+        let began = Instant::now();
+        for batch in &mut self.batches {
+            for key in batch {
+                self.tag += 1;
+                self.virtual_now = Nanos(self.virtual_now.0 + STEP);
+                let (slot, warm) = assign(self.engine, key, self.virtual_now, RequestTag(self.tag), &mut out);
+                waited += u64::from(!warm);
+                self.engine.handle_idle(self.virtual_now, slot, key, RequestTag(self.tag), false, &mut out);
+                out.clear();
+            }
+            pairs += batch.len() as u64;
+            if enough(pairs, began.elapsed()) {
+                break;
+            }
+        }
+        EngineReport { pairs, waited, busy: began.elapsed(), warm_up: 0.0 }
+    }
 }
 
 /// Returns an instance and whether it was free; a start is carried out at once.
@@ -173,6 +202,7 @@ mod tests {
             let report = load(threads, shared);
             assert!(report.pairs >= (threads * BATCH) as u64);
             assert_eq!(report.waited, 0, "{threads} threads, shared {shared}");
+            assert!(report.warm_up >= WARM_UP_PAIRS as f64, "{} pairs a function", report.warm_up);
         }
     }
 }

@@ -159,6 +159,7 @@ pub(crate) fn load_engine<'py>(
     let dict = PyDict::new(py);
     dict.set_item("pairs", report.pairs)?;
     dict.set_item("waited", report.waited)?;
+    dict.set_item("warm_up_pairs", report.warm_up)?;
     dict.set_item("warm_pair_ns", report.pair_ns())?;
     Ok(dict)
 }
