@@ -466,11 +466,12 @@ def load_grpc(
             load's time that has passed; an exception it raises ends the run.
 
     Returns:
-        `duration_s` and `calls` (ended within it); of `measured`, `beside_storm` and `storm` each: `all`, `assign`,
-        `idle`, `cold` (latencies: `count`, `mean_us`, `p50_us`, `p90_us`, `p99_us`, `p99_9_us`, `p99_99_us`, `max_us`;
-        unfinished calls count with the time they took so far) and `failures` (name to count); `lag`, latencies of the
-        client's own lateness in an open loop; `target` (None without `pid`) and `client`: `cpu_s` and, in MB before and
-        after, `rss_mb_before` and `rss_mb`.
+        `duration_s` and `calls` (answered within it; both end where a storm begins); of `measured`, `beside_storm` and
+        `storm` each: `all`, `assign`, `idle`, `cold` (latencies: `count`, `mean_us`, `p50_us`, `p90_us`, `p99_us`,
+        `p99_9_us`, `p99_99_us`, `max_us`, all but `count` None when there were no calls; unfinished calls count with
+        the time they took so far) and `failures` (name to count); `lag`, latencies of the client's own lateness in an
+        open loop; `target` (None without `pid`) and `client`: `cpu_s` and, in MB before and after, `rss_mb_before` and
+        `rss_mb`.
 
     Raises:
         LoadError: a setting is out of range, the target is no scaler or goes away.
@@ -498,7 +499,8 @@ def load_engine(
         seed: of the picks.
 
     Returns:
-        `pairs` of all threads, how many of them `waited` for a start, and `warm_pair_ns`, a thread's time a pair.
+        `pairs` of all threads, how many of them `waited` for a start, `warm_pair_ns`, a thread's time a pair, and
+        `warm_up_pairs`, pairs a function and thread before anything was measured (1,000 are wanted, 3 s allowed).
 
     Raises:
         ConfigError: the policy does not parse.

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import re
+from pathlib import Path
+from typing import Any
 
-from pilotlight.bench.claims import CLAIMS, verdicts
+import pytest
+
+from pilotlight.bench.claims import CLAIMS, FAILED_LIMIT, verdicts
+from pilotlight.bench.load import _figures
 from pilotlight.bench.machine import Surroundings, describe
 from pilotlight.bench.page import render
 from pilotlight.bench.rounds import medians, ratios
 
-if TYPE_CHECKING:
-    from pathlib import Path
+RESULTS = Path(__file__).resolve().parents[2] / "benches" / "results"
 
 
 def row(target: str, number: int, **figures: Any) -> dict[str, Any]:  # noqa: ANN401
     fields = dict.fromkeys(("rps", "p50_us", "p99_us", "p99_9_us", "cpu_us_per_call", "rss_mb"))
-    shared = {"target": target, "scenario": "closed 8x8", "round": number, "failures": {}, "starts": None}
+    shared = {
+        "target": target,
+        "scenario": "closed 8x8",
+        "round": number,
+        "failures": {},
+        "failed_share": 0.0,
+        "starts": None,
+    }
     return {**fields, **shared, **figures}
 
 
@@ -27,6 +38,38 @@ def test_median_of_rounds_keeps_gaps_and_sums_failures() -> None:
     assert reduced["failures"] == {"X": 3}
     assert reduced["p50_us"] is None
     assert reduced["rounds"] == 3
+
+
+def test_worst_round_stands_for_what_failed() -> None:
+    (reduced,) = medians([row("a", 0), row("a", 1, failed_share=0.5), row("a", 2)])
+    assert reduced["failed_share"] == 0.5
+
+
+def latencies(count: int) -> dict[str, Any]:
+    names = ("mean_us", "p50_us", "p90_us", "p99_us", "p99_9_us", "p99_99_us", "max_us")
+    return {"count": count, **dict.fromkeys(names, 7.0 if count else None)}
+
+
+def window(count: int, **failures: int) -> dict[str, Any]:
+    steps = {name: latencies(0) for name in ("assign", "idle", "cold")}
+    return {"all": latencies(count), **steps, "failures": failures}
+
+
+def report(quiet: dict[str, Any], beside: dict[str, Any], storm: dict[str, Any]) -> dict[str, Any]:
+    usage = {"cpu_s": 1.0, "rss_mb_before": 1.0, "rss_mb": 1.0}
+    windows = {"measured": quiet, "beside_storm": beside, "storm": storm}
+    return {"duration_s": 1.0, "calls": 10, **windows, "lag": latencies(0), "target": None, "client": usage}
+
+
+def test_failed_share_covers_the_storm_and_counts_unfinished_calls_once() -> None:
+    figures = _figures(report(window(50), window(20, UNFINISHED=5), window(20, Throttle=10)))
+    assert figures["failed_share"] == 15 / 100
+
+
+def test_storm_that_nothing_quiet_compares_with_has_no_ratio() -> None:
+    figures = _figures(report(window(0, UNAVAILABLE=3), window(5), window(5)))
+    assert figures["p99_us"] is None
+    assert figures["storm_ratio"] is None
 
 
 def test_ratio_divides_first_by_second() -> None:
@@ -50,13 +93,41 @@ def whole_run(native_rps: float) -> dict[str, Any]:
 def test_every_claim_is_judged_by_its_limit() -> None:
     found = {verdict.claim: verdict for verdict in verdicts(whole_run(20.0))}
     assert len(found) == len(CLAIMS)
-    assert found["native / Go peer, closed, calls/s"][2:] == (2.0, True)
-    assert found["native / Go peer, closed, p99"][2:] == (0.5, True)
-    assert found["two threads on functions of their own / one thread, pairs"][2:] == (2.0, True)
-    assert found["warm pair from Python, ns"][2:] == (3000.0, False)
-    assert found["two threads on one function / one thread, pairs"][2:] == (None, None)
+    assert found["native / Go peer, closed, calls/s"][2:] == (2.0, True, None)
+    assert found["native / Go peer, closed, p99"][2:] == (0.5, True, None)
+    assert found["two threads on functions of their own / one thread, pairs"][2:] == (2.0, True, None)
+    assert found["warm pair from Python, ns"][2:] == (3000.0, False, None)
+    assert found["two threads on one function / one thread, pairs"][2:] == (None, None, None)
     lost = {verdict.claim: verdict for verdict in verdicts(whole_run(14.0))}
     assert lost["native / Go peer, closed, calls/s"].holds is False
+
+
+@pytest.mark.parametrize("target", ["native", "go"])
+def test_server_that_fails_wins_no_claim(target: str) -> None:
+    sections = whole_run(20.0)
+    next(row for row in sections["grpc"] if row["target"] == target)["failed_share"] = 0.0125
+    lost = {verdict.claim: verdict for verdict in verdicts(sections)}["native / Go peer, closed, calls/s"]
+    assert lost[2:] == (2.0, False, f"{target} failed 1.25% of its calls")
+
+
+def test_server_that_fails_everything_is_no_gap_in_the_measurements() -> None:
+    sections = whole_run(20.0)
+    sections["storm"] = [{"target": "native", "storm_ratio": None, "failed_share": 1.0}]
+    lost = {verdict.claim: verdict for verdict in verdicts(sections)}["native, warm p99 beside a storm / quiet"]
+    assert lost[2:] == (None, False, "native failed 100.00% of its calls")
+
+
+def test_few_failures_lose_nothing() -> None:
+    sections = whole_run(20.0)
+    for row in sections["grpc"]:
+        row["failed_share"] = FAILED_LIMIT
+    assert {verdict.claim: verdict for verdict in verdicts(sections)}["native / Go peer, closed, p99"].holds
+
+
+def test_committed_page_lists_every_other_measurement() -> None:
+    page = (RESULTS / "README.md").read_text(encoding="utf-8")
+    others = {path.name for path in RESULTS.glob("*.md")} - {"README.md"}
+    assert others == set(re.findall(r"^\* \[.*\]\((.*)\)$", page, re.MULTILINE))
 
 
 def test_page_shows_the_latest_run_of_a_machine_and_where_it_loses(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def _figures(report: dict[str, Any]) -> Row:
     measured, calls = report["measured"], report["calls"]
     row: Row = {"calls": calls, "rps": calls / report["duration_s"]}
     row["failures"] = measured["failures"]
+    row["failed_share"] = _failed_share(measured, report["beside_storm"], report["storm"])
     row.update({name: measured["all"][name] for name in _QUANTILES})
     for step in ("assign", "idle", "cold"):
         row.update({f"{step}_{name}": measured[step][name] for name in ("p50_us", "p99_us")})
@@ -117,11 +118,23 @@ def _figures(report: dict[str, Any]) -> Row:
     beside, storm = report["beside_storm"], report["storm"]
     if storm["all"]["count"] or storm["failures"]:
         row["beside_storm_p50_us"], row["beside_storm_p99_us"] = beside["all"]["p50_us"], beside["all"]["p99_us"]
-        row["storm_ratio"] = row["beside_storm_p99_us"] / row["p99_us"]
+        row["storm_ratio"] = _ratio(row["beside_storm_p99_us"], row["p99_us"])
         row["beside_storm_failures"] = beside["failures"]
         row["storm_calls"], row["storm_failures"] = storm["all"]["count"], storm["failures"]
         row["storm_assign_p50_us"], row["storm_assign_p99_us"] = (storm["assign"][q] for q in ("p50_us", "p99_us"))
     return row
+
+
+def _failed_share(*windows: dict[str, Any]) -> float:
+    """Divide the calls that failed by all that were made; unfinished ones are also among those with a latency."""
+    failed = sum(sum(window["failures"].values()) for window in windows)
+    unfinished = sum(window["failures"].get("UNFINISHED", 0) for window in windows)
+    made = sum(window["all"]["count"] for window in windows) + failed - unfinished
+    return failed / made if made else 0.0
+
+
+def _ratio(above: float | None, below: float | None) -> float | None:
+    return above / below if above is not None and below else None
 
 
 def _per_call(cpu_s: float, calls: int) -> float | None:

@@ -90,7 +90,8 @@ def _verdicts(verdicts: Sequence[dict[str, Any]]) -> list[str]:
         value = "-" if verdict["value"] is None else f"{verdict['value']:,.4g}"
         if verdict["value"] is not None and abs(verdict["value"]) >= 10_000:  # noqa: PLR2004 - no exponents in print
             value = f"{verdict['value']:,.0f}"
-        lines.append(f"| {verdict['claim']} | {verdict['limit']} | {value} | {_MARKS[verdict['holds']]} |")
+        why = f": {verdict['why']}" if verdict.get("why") else ""
+        lines.append(f"| {verdict['claim']} | {verdict['limit']} | {value} | {_MARKS[verdict['holds']]}{why} |")
     return [*lines, "", f"Where it loses here: {'; '.join(lost)}." if lost else "No goal is missed here.", ""]
 
 

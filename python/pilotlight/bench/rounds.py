@@ -85,7 +85,10 @@ def _used_s(targets: Sequence[Target]) -> float:
 
 
 def medians(rows: Sequence[Row]) -> list[Row]:
-    """Reduce the rounds of each target and scenario: medians of figures, sums of failures, in order of appearance."""
+    """Reduce the rounds of each target and scenario, in order of appearance.
+
+    Figures become medians, failures sums; `failed_share` is the worst round's, which a median would hide.
+    """
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["scenario"], row["target"]), []).append(row)
@@ -119,6 +122,7 @@ def _median(rows: Sequence[Row]) -> Row:
     for name in rows[0]:
         values = [row[name] for row in rows if row.get(name) is not None]
         result[name] = _reduced(values)
+    result["failed_share"] = max(row["failed_share"] for row in rows)
     del result["round"]
     return {**result, "rounds": len(rows)}
 

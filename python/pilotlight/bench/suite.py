@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Advance = Callable[[str, float], None]
 
 SERVED = ("native", "grpcio", "constant", "go")
-_OPEN_RATES = (10_000, 20_000)
+_OPEN_RATES = (5_000, 10_000, 20_000)
 _POLICY = "fixed:keep_alive=300s"
 _SIM_REQUESTS, _SIM_LENGTH_S = 400_000, 4000.0
 _STORM = LoadSettings(storm=(5000, 500, 1.0), duration=6.0).open(2000)

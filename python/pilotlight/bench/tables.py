@@ -80,6 +80,7 @@ def print_verdicts(console: Console, found: Sequence[Verdict]) -> None:
     table = _empty("goal", "limit", "measured", "holds")
     for verdict in found:
         holds = "not measured" if verdict.holds is None else "yes" if verdict.holds else "no"
+        holds += f": {verdict.why}" if verdict.why else ""
         table.add_row(verdict.claim, verdict.limit, cell(verdict.value, ",.2f"), holds)
     console.print(table)
 

@@ -17,7 +17,7 @@ use crate::wire::{AssignReply, Assignment, ExecutionResult, IdleReply, IdleReque
 /// What all threads share.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
-    /// Calls that are over.
+    /// Calls answered with what was asked for; refusals are none of a server's work.
     pub(crate) answered: AtomicU64,
     /// The run is to end now. Both are read for their value alone: nothing is published through them.
     pub(crate) stop: AtomicBool,
@@ -59,10 +59,10 @@ impl Pending {
     fn over<T>(mut self, result: Result<T, Failure>) -> Option<(T, Instant)> {
         self.over = true;
         let now = Instant::now();
-        self.shared.control.answered.fetch_add(1, Ordering::Relaxed);
         let mut recorder = self.shared.recorder.borrow_mut();
         match result {
             Ok(value) => {
+                self.shared.control.answered.fetch_add(1, Ordering::Relaxed);
                 recorder.answered(self.origin, self.step, self.request_due, now.saturating_duration_since(self.due));
                 Some((value, now))
             }
@@ -156,4 +156,31 @@ fn succeeded(status: i32, message: Option<String>) -> Result<(), Failure> {
         _ => "unknown reply status",
     };
     Err(Failure::new(name, message.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Times;
+
+    #[test]
+    fn refusal_is_no_answered_call() {
+        let now = Instant::now();
+        let end = now + Duration::from_secs(9);
+        let shared = Rc::new(Shared {
+            recorder: RefCell::new(Recorder::new(Times { start: now, measure: now, storm: end, end })),
+            outstanding: Cell::new(0),
+            number: Cell::new(0),
+            hold: Duration::ZERO,
+            control: Arc::default(),
+        });
+        let call = || Pending::assign(Rc::clone(&shared), Origin::Warm, now);
+        assert!(call().over::<()>(Err(wrong("no"))).is_none());
+        assert_eq!(shared.control.answered.load(Ordering::Relaxed), 0);
+        assert!(call().over(Ok(())).is_some());
+        assert_eq!(shared.control.answered.load(Ordering::Relaxed), 1);
+        let recorder = shared.recorder.borrow();
+        let window = &recorder.recording.measured;
+        assert_eq!((window.assign.len(), window.failures["WRONG_REPLY"]), (1, 1));
+    }
 }

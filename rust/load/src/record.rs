@@ -33,7 +33,7 @@ pub struct Recording {
     pub beside_storm: Window,
     /// The storm's own calls.
     pub storm: Window,
-    /// How late the client itself issued calls of an open loop. It is part of their latency.
+    /// How late the client itself issued the measured calls of an open loop. It is part of their latency.
     pub lag: Latencies,
 }
 
@@ -129,7 +129,7 @@ impl Recorder {
 
     /// Keeps how late a call was issued.
     pub(crate) fn lagged(&mut self, due: Instant, lag: Duration) {
-        if due >= self.times.measure {
+        if (self.times.measure..self.times.storm).contains(&due) {
             record(&mut self.recording.lag, lag);
         }
     }
@@ -166,10 +166,13 @@ mod tests {
         recorder.answered(Origin::Warm, Step::Idle, times.storm, SECOND);
         recorder.answered(Origin::Storm, Step::Assign, times.storm, SECOND);
         recorder.failed(Origin::Warm, times.storm, "UNAVAILABLE");
-        let Recording { measured, beside_storm, storm, .. } = recorder.recording;
+        for due in [start, times.measure, times.storm] {
+            recorder.lagged(due, SECOND);
+        }
+        let Recording { measured, beside_storm, storm, lag } = recorder.recording;
         assert_eq!((measured.assign.len(), measured.cold.len(), measured.idle.len()), (1, 1, 0));
         assert_eq!((beside_storm.assign.len(), beside_storm.idle.len(), storm.assign.len()), (0, 1, 1));
-        assert_eq!(beside_storm.failures["UNAVAILABLE"], 1);
+        assert_eq!((beside_storm.failures["UNAVAILABLE"], lag.len()), (1, 1));
         assert!(measured.assign.value_at_quantile(0.5) >= 1_000_000_000);
     }
 }

@@ -42,11 +42,11 @@ pub enum Progress {
 pub struct LoadReport {
     /// Every call.
     pub recording: Recording,
-    /// The measured time.
+    /// The measured time; of a run with a storm only what was before it. So are calls and usages.
     pub duration: Duration,
-    /// Calls of every kind that ended within the measured time.
+    /// Calls of every kind that were answered within that time; failed ones are left out.
     pub calls: u64,
-    /// The scaler's process at the begin and the end of the measured time.
+    /// The scaler's process at the begin and the end of that time.
     pub target: Option<[Usage; 2]>,
     /// This process at the same moments.
     pub client: [Usage; 2],
@@ -126,7 +126,7 @@ fn times(config: &LoadConfig) -> Times {
     Times { start, measure, storm: if config.storm.is_some() { measure + config.duration / 2 } else { end }, end }
 }
 
-/// Reads both edges of the measured time, tells how far the run is, and returns when the threads are over.
+/// Reads both edges of the measured time, which a storm ends, tells how far the run is, and returns when the threads are over.
 fn follow(
     config: &LoadConfig,
     times: Times,
@@ -138,13 +138,13 @@ fn follow(
     let total = times.end - times.start;
     while !over() {
         let now = Instant::now();
-        let next = [times.measure, times.end].into_iter().map(|moment| moment.saturating_duration_since(now));
+        let next = [times.measure, times.storm].into_iter().map(|moment| moment.saturating_duration_since(now));
         thread::sleep(next.filter(|wait| !wait.is_zero()).fold(POLL, Duration::min));
         let now = Instant::now();
         if begin.is_none() && now >= times.measure {
             begin = Some(edge(config, control));
         }
-        if end.is_none() && now >= times.end {
+        if end.is_none() && now >= times.storm {
             end = Some(edge(config, control));
         }
         let share = (now.saturating_duration_since(times.start).as_secs_f64() / total.as_secs_f64()).min(1.0);
@@ -152,7 +152,7 @@ fn follow(
             control.stop.store(true, Ordering::Relaxed);
         }
     }
-    (begin, end.or_else(|| (Instant::now() >= times.end).then(|| edge(config, control))))
+    (begin, end.or_else(|| (Instant::now() >= times.storm).then(|| edge(config, control))))
 }
 
 fn edge(config: &LoadConfig, control: &Control) -> Edge {

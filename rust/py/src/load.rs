@@ -118,10 +118,11 @@ fn window<'py>(py: Python<'py>, window: &Window) -> PyResult<Bound<'py, PyDict>>
 }
 
 fn latencies<'py>(py: Python<'py>, histogram: &Latencies) -> PyResult<Bound<'py, PyDict>> {
-    let us = |ns: u64| ns as f64 / 1e3;
+    // Of nothing there are no latencies: a zero would be the best there is.
+    let us = |ns: u64| (!histogram.is_empty()).then(|| ns as f64 / 1e3);
     let dict = PyDict::new(py);
     dict.set_item("count", histogram.len())?;
-    dict.set_item("mean_us", histogram.mean() / 1e3)?;
+    dict.set_item("mean_us", (!histogram.is_empty()).then(|| histogram.mean() / 1e3))?;
     for (name, quantile) in [("p50_us", 0.5), ("p90_us", 0.9), ("p99_us", 0.99), ("p99_9_us", 0.999), ("p99_99_us", 0.9999)] {
         dict.set_item(name, us(histogram.value_at_quantile(quantile)))?;
     }
