@@ -256,9 +256,6 @@ class NativeServer:
     @property
     def port(self) -> int:
         """The port that was bound."""
-    @property
-    def connections(self) -> int:
-        """Connections open now."""
     def fileno(self) -> int:
         """Return a descriptor that is readable when there are commands to take; only to be polled."""
     def take_commands(self) -> list[Command]:

@@ -60,12 +60,6 @@ impl NativeServer {
         commands(py, &self.service, self.hand_over.take())
     }
 
-    /// Connections open now.
-    #[getter]
-    fn connections(&self) -> usize {
-        self.lock().connections()
-    }
-
     /// Turns health `NOT_SERVING`; calls are answered as before.
     fn begin_shutdown(&self, py: Python<'_>) {
         py.detach(|| self.lock().begin_shutdown());
