@@ -29,7 +29,7 @@ SECTIONS = [
     "Load and waiting over time",
     "Memory over time",
     "Instances over time",
-    "Cold starts by reason and stage",
+    "Why requests waited, and for what",
     "Who wins which function",
     "Worst functions",
     "Configuration",

@@ -1,4 +1,4 @@
-"""The report's charts of why requests found no instance, and what they waited for."""
+"""The report's charts of why requests found no free instance, and what they waited for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROW_PX = 24
 REASONS = {
     "first_request": ("its function's first request", "#7d8590"),
-    "new_peak": ("more at once than ever before", "#2f7fd6"),
+    "new_peak": ("more at once than instances to keep", "#2f7fd6"),
     "let_go": ("an instance was let go", "#d9480f"),
 }
 STAGE_COLOURS = ("#d9480f", "#e0a33c", "#2b8a3e", "#2f7fd6", "#ae3ec9", "#0c8599", "#b08900", "#e64980")
@@ -39,11 +39,11 @@ def starts_section(standings: Sequence[Standing], requests: int) -> Section:
         _bars(waits, _wait_kinds(waits), "s", "Seconds waited, by stage of the start or what else for"),
     ]
     text = (
-        "A function's first request, and one that comes while more of its requests than ever before execute or wait, "
-        "can only be spared by a start ahead of demand. For all others an instance had been there, and was let go. "
-        f"There were {requests:,} requests."
+        f"Of {requests:,} requests, these found no free instance when they came, whatever served them later. "
+        "One that misses an instance that was let go would have found one free, had every instance been kept that was "
+        "ever ready and had no bad result. Keeping could not have spared the others; a start ahead of demand could."
     )
-    return Section("Cold starts by reason and stage", text, [Grid(figures, wide=True)])
+    return Section("Why requests waited, and for what", text, [Grid(figures, wide=True)])
 
 
 def _waits(result: PolicyResult) -> dict[str, float]:

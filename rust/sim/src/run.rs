@@ -78,18 +78,19 @@ pub fn simulate<C: AsChunk, E: From<SimError>>(
 #[derive(Clone, Copy, Debug)]
 struct Subject {
     slot: SlotId,
+    /// The function that it serves, or starts for.
+    function: u32,
     /// The row of the request that it serves.
     request: u64,
-    /// The function of that request.
-    function: u32,
     /// The request ends with `need_destroy`.
     bad: bool,
 }
 
 impl Subject {
     /// A start serves nobody yet.
-    fn start(slot: SlotId) -> Self {
-        Self { slot, request: 0, function: 0, bad: false }
+    fn start(slot: SlotId, function: FunctionId) -> Self {
+        let function = u32::try_from(function.index()).expect("function tables are limited");
+        Self { slot, function, request: 0, bad: false }
     }
 }
 
@@ -245,7 +246,12 @@ impl Run {
                 }
                 Ok(())
             }
-            Kind::InstanceReady => engine.handle_instance_ready(now, slot, self.starts.initialised(slot), out),
+            Kind::InstanceReady => {
+                if let Some(course) = &mut self.course {
+                    course.shortages.ready(subject.function as usize);
+                }
+                engine.handle_instance_ready(now, slot, self.starts.initialised(slot), out)
+            }
             Kind::InitFailed => engine.handle_init_failed(now, slot, out),
             Kind::SlotCreated => engine.handle_slot_created(now, slot, self.starts.created(slot), out),
             Kind::CreateFailed => engine.handle_create_failed(now, slot, false, out),
@@ -267,13 +273,16 @@ impl Run {
             match command {
                 Command::CreateSlot { slot, function, .. } => {
                     let (took, kind) = (self.starts.create(self.now, slot, function), self.platform.create());
-                    self.schedule(took, kind, Subject::start(slot));
+                    self.schedule(took, kind, Subject::start(slot, function));
                 }
                 Command::Init { slot, function } => {
                     let (took, kind) = (self.starts.init(self.now, slot, function), self.platform.init());
-                    self.schedule(took, kind, Subject::start(slot));
+                    self.schedule(took, kind, Subject::start(slot, function));
                 }
-                Command::DestroySlot { slot, .. } => {
+                Command::DestroySlot { slot, reason } => {
+                    if let Some(course) = &mut self.course {
+                        course.shortages.destroyed(self.subjects[slot.index()].function as usize, reason);
+                    }
                     self.engine.handle_slot_destroyed(self.now, slot).expect("the engine asked for this destroy");
                 }
                 Command::Wake { waiter, result } => {
@@ -301,7 +310,7 @@ impl Run {
         if outcome == Outcome::ColdStart {
             self.starts.book(slot, request.function as usize, request.arrival, self.now);
         }
-        let subject = Subject { slot, request: row, function: request.function, bad: request.bad };
+        let subject = Subject { slot, function: request.function, request: row, bad: request.bad };
         self.schedule(request.duration, Kind::RequestEnded, subject);
     }
 

@@ -55,10 +55,34 @@ fn shortages_tell_rising_demand_from_instances_let_go() {
 }
 
 #[test]
-fn requests_that_got_nothing_no_longer_count_as_demand() {
+fn requests_queued_on_one_instance_do_not_mean_that_more_were_let_go() {
+    let burst = |at: u64| (0..10).map(move |row| (at + row, 0, 5, false));
+    let requests: Vec<_> = burst(0).chain(burst(1_000_000)).collect();
+    let report = run(&requests, &[function()], with_series("fixed:keep_alive=300ns,memory=512MB", 2000, 1000));
+    assert_eq!(report.shortages, Some([1, 18, 1]));
+    assert_eq!(report.snapshot.totals.count(Counter::Starts), 2, "the memory limit has room for one instance");
+}
+
+#[test]
+fn an_instance_destroyed_after_a_bad_result_was_not_let_go() {
+    let requests = [(0, 0, 1000, true), (5000, 0, 1000, false), (9000, 0, 1000, false)];
+    let report = run(&requests, &[function()], with_series("fixed:keep_alive=300ns", 2000, 1000));
+    assert_eq!(report.shortages, Some([1, 1, 1]));
+}
+
+#[test]
+fn an_instance_that_never_was_ready_was_not_let_go() {
     let failing = Options { create_failure: 1.0, ..with_series("fixed", 2000, 1000) };
     let report = run(&[(0, 0, 1000, false), (5000, 0, 1000, false)], &[function()], failing);
-    assert_eq!(report.shortages, Some([1, 0, 1]));
+    assert_eq!(report.shortages, Some([1, 1, 0]));
+}
+
+#[test]
+fn requests_that_got_nothing_no_longer_count_as_demand() {
+    let requests: Vec<_> = (0..100).map(|row| (row * 10_000, 0, 1000, false)).collect();
+    let failing = Options { create_failure: 0.7, seed: 2, ..with_series("fixed:keep_alive=300ns", 2000, 1000) };
+    let report = run(&requests, &[function()], failing);
+    assert_eq!(report.shortages, Some([1, 0, 99]));
 }
 
 #[test]
