@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,12 +45,14 @@ class Limit:
         name, _, value = text.partition("=")
         if name not in LIMITS:
             raise ConfigError(f"--limit {text!r}: no limit is called {name!r}; there are {', '.join(LIMITS)}")
+        is_share = name == "cold"
         try:
-            most = float(value) if name == "cold" else MS_PER_S * parse_duration(value)
+            most = float(value) if is_share else MS_PER_S * parse_duration(value)
         except ValueError:
-            raise ConfigError(
-                f"--limit {text!r}: write a {'share, as cold=0.05' if name == 'cold' else f'duration, as {name}=500ms'}"
-            ) from None
+            most = math.nan
+        if not (0 <= most <= 1 if is_share else math.isfinite(most)):
+            wanted = "share from 0 to 1, as cold=0.05" if is_share else f"duration, as {name}=500ms"
+            raise ConfigError(f"--limit {text!r}: write a {wanted}")
         return cls(LIMITS[name], most)
 
 
