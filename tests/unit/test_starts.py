@@ -65,8 +65,8 @@ def test_contest_starts_are_what_the_trace_says() -> None:
 
 
 def test_contest_starts_have_the_stages_that_the_trace_names() -> None:
-    starts = made("contest", functions(["a"], stages={"code": [150], "data": [50]}))
-    assert starts.stages == ("create", "code", "data")
+    starts = made("contest", functions(["a"], stages={"code": [150], "user": [50]}))
+    assert starts.stages == ("create", "code", "user")
     assert rows_s(starts, 0).tolist() == [[0.105, 0.15, 0.05]]
 
 

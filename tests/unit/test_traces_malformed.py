@@ -85,6 +85,13 @@ CASES = [
     Case("servegen", "chunk-0-trace.csv", "1200,", "300,", "chunk-0-trace.csv:3: timestamp does not ascend"),
     Case("servegen", "chunk-0-dataset.json", WHOLE, "version https://git-lfs", "is not JSON"),
     Case("servegen", "chunk-0-dataset.json", WHOLE, "{}", "no window has distributions"),
+    Case("servegen", "chunk-0-dataset.json", "100: 0.5", "100: 0.5e", "dataset.json: window 0: 100: 0.5e is no count"),
+    Case("servegen", "chunk-0-dataset.json", "7: 1.0", "7: 1.2.3", "dataset.json: window 0: 7: 1.2.3 is no count"),
+    Case("servegen", "chunk-0-dataset.json", "7: 1.0", "7: nan", "dataset.json: window 0: 7: nan is no count"),
+    Case("servegen", "chunk-0-dataset.json", "100: 0.5", "9.5: 0.5", "dataset.json: window 0: 9.5: 0.5 is no count"),
+    Case("servegen", "chunk-0-trace.csv", "1.0,2.0", "1.0,1e-9", "chunk-0-trace.csv:1: Gamma with shape 1.0, scale"),
+    Case("servegen", "chunk-0-trace.csv", "1.0,2.0", "1e-9,2.0", "makes far more requests than the rate of 0.5"),
+    Case("genai2026", "lora_request_trace.csv", "gmt_create", "created", "one table of requests is needed"),
     Case("csv", "log.csv", "arrival,", "when,", "log.csv"),
     Case("csv", "log.csv", "5.5,b", "-5.5,b", "log.csv:2: arrival is -5.5"),
     Case("csv", "log.csv", "5.5,b", "9e18,b", "log.csv:2: arrival is 9e18"),
@@ -112,6 +119,46 @@ def test_wrong_text_is_named(case: Case, tmp_path: Path, capsys: pytest.CaptureF
     changed = case.new if case.old == WHOLE else text.replace(case.old, case.new, 1)
     path = write(case.name, tmp_path, {case.file: changed.encode()})
     assert case.text in refusal(path, capsys, "--format", case.name)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "old"),
+    [
+        ("azure-llm", CODE, "10"),
+        ("mooncake", "conversation_trace.jsonl", "500"),
+        ("servegen", "chunk-0-dataset.json", "7"),
+    ],
+)
+def test_tokens_that_take_longer_than_64_bits_hold_are_named(
+    name: str, file: str, old: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = SAMPLES[name][file].replace(old, "2000000000", 1).encode()
+    message = refusal(write(name, tmp_path, {file: changed}), capsys, "--format", name, "--decode-per-s", "0.001")
+    assert str(tmp_path) in message
+    assert "it must be at most 1e+09 s: raise --prefill-per-s or --decode-per-s" in message
+
+
+def test_folder_without_tables_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = refusal(tmp_path, capsys, "--format", "genai2026")
+    assert f"{tmp_path}: one table of requests is needed" in message
+    assert "found none" in message
+
+
+@pytest.mark.parametrize("command", [["convert"], ["slice", "--length", "1h"], ["sample", "--top", "1"], ["synth"]])
+@pytest.mark.parametrize("kind", ["contest", "parquet"])
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_output_that_cannot_be_a_folder_is_named(
+    command: list[str], kind: str, below: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("kept")
+    given = [] if command == ["synth"] else [str(write("csv", tmp_path / "in"))]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["trace", command[0], *given, str(taken / below), *command[1:], "--to", kind])
+    error = capsys.readouterr().err
+    assert (ended.value.code, error.count("\n")) == (2, 1), error
+    assert f"{taken / below}: cannot be written" in error
+    assert taken.read_text() == "kept"
 
 
 def test_wrong_bytes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,6 +209,8 @@ def test_paths_that_are_no_trace_are_named(tmp_path: Path, capsys: pytest.Captur
         (["--prefill-per-s", "0"], "prefill_per_s is 0"),
         (["--decode-per-s", "nan"], "decode_per_s is nan"),
         (["--duration-ms", "-1"], "duration_ms is -1"),
+        (["--columns", "end=arrival"], "log.csv:1: the column arrival is given to both arrival and end"),
+        (["--columns", "function=app"], "log.csv:1: the column app is given to both function and app"),
         (["--columns", "arrival=nope"], "log.csv:1: the column nope is missing"),
         (["--columns", "arrival=arrival:h"], "the unit of arrival=arrival:h is 'h'; choose one of s, ms, us, ns"),
     ],
@@ -176,6 +225,12 @@ def test_wrong_options_are_named(
 def _version(folder: Path) -> None:
     pl.read_parquet(folder / "requests.parquet").write_parquet(
         folder / "requests.parquet", metadata={f"{META}schema": "7", f"{META}origin_ms": "0"}
+    )
+
+
+def _origin(folder: Path) -> None:
+    pl.read_parquet(folder / "requests.parquet").write_parquet(
+        folder / "requests.parquet", metadata={f"{META}schema": "1", f"{META}origin_ms": str(2**63)}
     )
 
 
@@ -215,6 +270,7 @@ PARQUET_CASES: dict[str, tuple[Callable[[Path], None], str]] = {
         _requests(_at_row_5("duration_ns", 2**63)),
         "duration_ns must be at most 1000000000000000000: row 5",
     ),
+    "other clock": (_origin, "requests.parquet: origin_ms is 9223372036854775808; it must be from"),
     "no requests": (_requests(lambda frame: frame.head(0)), "has no requests"),
     "key twice": (_functions(lambda frame: frame.with_columns(key=pl.lit("k"))), "rows 0 and 1 have the same key 'k'"),
     "no memory": (_functions(lambda frame: frame.with_columns(memory_mb=pl.lit(0, dtype=pl.UInt64))), "row 0 has 0"),

@@ -20,7 +20,9 @@ from pilotlight.simulation.frames import request_frame
 from pilotlight.simulation.runner import SimulationSettings, run_policies
 from pilotlight.traces import Trace, generate, parquet, read_trace
 from pilotlight.traces.command import trace as trace_command
+from pilotlight.traces.contest_writer import write_contest
 from pilotlight.traces.parquet import open_parquet, write_blocks, write_parquet
+from pilotlight.traces.trace import MAX_TIME_MS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +65,7 @@ def full(made: Trace) -> Trace:
     table = replace(
         made.functions,
         create_ns=np.arange(count, dtype=np.uint64),
-        stages={"code": half, "data": made.functions.init_ns - half},
+        stages={"code": half, "user": made.functions.init_ns - half},
         apps=("a",) * count,
         triggers=("http", *("timer",) * (count - 1)),
     )
@@ -95,7 +97,7 @@ def test_other_tools_find_plain_columns(tmp_path: Path, made: Trace) -> None:
     functions = pl.read_parquet(tmp_path / "t" / "functions.parquet").with_row_index("function")
     joined = requests.join(functions, on="function")
     assert joined.height == len(made)
-    assert {"key", "memory_mb", "stage_code_ns", "stage_data_ns", "create_ns", "app", "trigger"} <= set(joined.columns)
+    assert {"key", "memory_mb", "stage_code_ns", "stage_user_ns", "create_ns", "app", "trigger"} <= set(joined.columns)
 
 
 def test_columns_of_a_file_are_read_in_place(tmp_path: Path, made: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,6 +175,13 @@ def test_convert_writes_contest_data_sets_too(tmp_path: Path, made: Trace) -> No
     arguments = ["convert", str(tmp_path / "in"), str(tmp_path / "out"), "--to", "contest", "--start", "1m"]
     CliRunner().invoke(trace_command, arguments, catch_exceptions=False)
     assert len(read_trace(tmp_path / "out").trace) == len(made.slice(60))
+
+
+@pytest.mark.parametrize("origin_ms", [-1, MAX_TIME_MS])
+def test_times_that_a_contest_data_set_cannot_hold_are_named(tmp_path: Path, made: Trace, origin_ms: int) -> None:
+    with pytest.raises(TraceError, match=f"arrivals from {origin_ms} to .* do not fit a contest data set"):
+        write_contest(replace(made, origin_ms=origin_ms), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_blocks_that_are_no_trace_leave_no_file(tmp_path: Path, made: Trace) -> None:

@@ -156,6 +156,13 @@ def test_servegen_draws_as_many_requests_as_its_rates_say(tmp_path: Path) -> Non
     assert gaps_s.std() / gaps_s.mean() == pytest.approx(1, abs=0.05)
 
 
+def test_servegen_windows_are_filled_to_their_end_when_the_law_disagrees_with_the_rate(tmp_path: Path) -> None:
+    window = b"0,0.5,1.0,Gamma,1.0,0.1\n"
+    trace = read_trace(write("servegen", tmp_path, {"chunk-0-trace.csv": window})).trace
+    assert len(trace) == pytest.approx(6_000, rel=0.05)
+    assert trace.length_ns / S > 599
+
+
 def test_servegen_windows_without_a_law_are_silent(tmp_path: Path) -> None:
     trace = sample("servegen", tmp_path)
     moments_s = trace.origin_ms / 1000 + trace.arrival_ns / S

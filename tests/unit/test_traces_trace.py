@@ -9,6 +9,7 @@ import pytest
 
 from pilotlight.errors import TraceError
 from pilotlight.traces import FunctionTable, Trace
+from pilotlight.traces.trace import MAX_TIME_MS, RESERVED_STAGES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,6 +67,8 @@ def test_columns_cannot_be_changed() -> None:
         ({"function": np.array([0, 1], dtype=np.uint32)}, "vector of 4 uint32"),
         ({"function": np.array([0, 1, 0, 1], dtype=np.int64)}, "found int64"),
         ({"duration_ns": [1, 2, 3, 4]}, "found list"),
+        ({"origin_ms": MAX_TIME_MS + 1}, "origin_ms is 253402300800000; it must be from"),
+        ({"origin_ms": -(2**63)}, "origin_ms is -9223372036854775808; it must be from"),
         ({"duration_ns": np.arange(8, dtype=np.uint64)[::2]}, "contiguous"),
     ],
 )
@@ -83,6 +86,10 @@ def test_wrong_columns_are_named(changed: dict[str, Any], text: str) -> None:
         ({"memory_mb": np.array([0, 128], dtype=np.uint64)}, "memory_mb must be from 1"),
         ({"init_ns": np.array([0, 2 * 10**18], dtype=np.uint64)}, "init_ns must be at most"),
         ({"timeout_s": np.array([1, 2, 3], dtype=np.uint32)}, "vector of 2 uint32"),
+        *(
+            ({"stages": {name: np.array([50 * MS, 900 * MS], dtype=np.uint64)}}, f"Init cannot be called {name}")
+            for name in RESERVED_STAGES
+        ),
     ],
 )
 def test_wrong_function_tables_are_named(changed: dict[str, Any], text: str) -> None:

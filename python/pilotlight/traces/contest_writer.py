@@ -6,16 +6,16 @@ import gzip
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+import numpy as np
 import polars as pl
 
 from pilotlight.errors import TraceError
 from pilotlight.traces.readers.contest_files import DataSet
-from pilotlight.traces.trace import NS_PER_MS, Trace
+from pilotlight.traces.trace import MAX_TIME_MS, NS_PER_MS, Trace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
 ROWS_AT_ONCE = 100_000
@@ -35,8 +35,14 @@ def write_contest(trace: Trace, folder: Path, *, compress: bool = False) -> Data
         The files written. `metas` comes last: a data set that has it is whole.
 
     Raises:
-        TraceError: the folder is not empty or not writable.
+        TraceError: the folder is not empty or not writable, or an arrival lies outside the format's times.
     """
+    last_ms = trace.origin_ms + trace.length_ns // NS_PER_MS
+    if trace.origin_ms < 0 or last_ms > MAX_TIME_MS:
+        raise TraceError(
+            f"{folder}: arrivals from {trace.origin_ms} to {last_ms} ms since 1970 do not fit a contest data set, whose"
+            f" times are from 0 to {MAX_TIME_MS}; write Parquet"
+        )
     suffix = ".gz" if compress else ""
     files = DataSet(folder / f"requests{suffix}", folder / f"metas{suffix}")
     try:
@@ -56,7 +62,7 @@ def _requests(trace: Trace) -> pl.LazyFrame:
     return pl.LazyFrame(
         {
             "metaKey": keys.gather(trace.function),
-            "startTime": trace.arrival_ns // NS_PER_MS + trace.origin_ms,
+            "startTime": (trace.arrival_ns // NS_PER_MS).astype(np.int64) + trace.origin_ms,
             "durationsInMs": trace.duration_ns // NS_PER_MS,
             "statusCode": trace.status,
         }

@@ -8,6 +8,7 @@ written and read in blocks of `ROWS_AT_ONCE`, so that memory does not grow with 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from polars.io.plugins import register_io_source
 
 from pilotlight.errors import TraceError
 from pilotlight.traces.totals import Totals
-from pilotlight.traces.trace import COLUMN_TYPES, Block, BlockChecker, FunctionTable, Trace
+from pilotlight.traces.trace import COLUMN_TYPES, Block, BlockChecker, FunctionTable, Trace, check_origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -111,6 +112,7 @@ def write_blocks(
             failed.append(error)
             raise
 
+    check_origin(origin_ms)
     meta = {f"{META}schema": str(SCHEMA_VERSION)}
     about = {f"{META}origin_ms": str(origin_ms), f"{META}source": json.dumps(source or {}, default=str)}
     if (folder / REQUESTS).exists() or (folder / FUNCTIONS).exists():
@@ -122,7 +124,8 @@ def write_blocks(
         )
         _function_frame(functions).write_parquet(folder / FUNCTIONS, metadata=meta)
     except BaseException as error:
-        (folder / REQUESTS).unlink(missing_ok=True)
+        with suppress(OSError):  # as where the folder could not be made
+            (folder / REQUESTS).unlink()
         if failed and isinstance(error, pl.exceptions.PolarsError):
             raise failed[0] from error
         if isinstance(error, (OSError, pl.exceptions.PolarsError)):
@@ -231,6 +234,9 @@ def open_parquet(path: Path) -> StoredTrace:
     try:
         origin_ms = int(about[f"{META}origin_ms"])
         source = json.loads(about.get(f"{META}source", "{}"))
+        check_origin(origin_ms)
+    except TraceError as error:
+        raise TraceError(f"{folder / REQUESTS}: {error}; write it again") from error
     except (KeyError, ValueError) as error:
         raise TraceError(
             f"{folder / REQUESTS}: its metadata {META}origin_ms is missing or wrong; write it again"

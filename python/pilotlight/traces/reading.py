@@ -161,7 +161,7 @@ def _huawei2025(look: Look, options: ReadOptions) -> TraceRead:
 
 
 def _genai2026(look: Look, options: ReadOptions) -> TraceRead:
-    path = requests_among(look.tables, look.headers) if look.is_folder else look.path
+    path = requests_among(look.path, look.tables, look.headers) if look.is_folder else look.path
     made = read_genai2026(path, [other for other in look.tables if other != path], options)
     notes = (f"{path}: {made.left_out} requests were not executed; they are left out",) if made.left_out else ()
     source = _filled(GENAI2026, look.path, options) | {"left_out": made.left_out}

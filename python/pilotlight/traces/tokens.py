@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pilotlight.errors import TraceError
 from pilotlight.traces.fields import Whole
-from pilotlight.traces.trace import NS_PER_S
+from pilotlight.traces.trace import MAX_SPAN_MS, NS_PER_S
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from pilotlight.traces.read_options import ReadOptions
@@ -28,8 +31,19 @@ def tokens_field(name: str, meaning: str) -> Whole:
 
 
 def token_durations_ns(
-    context: NDArray[np.uint32], generated: NDArray[np.uint32], options: ReadOptions
+    path: Path, context: NDArray[np.uint32], generated: NDArray[np.uint32], options: ReadOptions
 ) -> NDArray[np.uint64]:
-    """Return how long each request executes, shape (n,)."""
+    """Return how long each request of a file executes, shape (n,).
+
+    Raises:
+        TraceError: a request takes longer than `MAX_SPAN_MS`.
+    """
     seconds = context / options.prefill_per_s + generated / options.decode_per_s
+    if len(seconds) and seconds.max() * 1e3 > MAX_SPAN_MS:
+        longest = int(seconds.argmax())
+        raise TraceError(
+            f"{path}: {context[longest]} tokens of context and {generated[longest]} generated take"
+            f" {seconds[longest]:.3g} s; it must be at most {MAX_SPAN_MS / 1e3:g} s: raise --prefill-per-s or"
+            " --decode-per-s"
+        )
     return np.rint(seconds * NS_PER_S).astype(np.uint64)

@@ -37,6 +37,12 @@ MAX_TOTAL_NS = 1e19
 MAX_MEMORY_MB = 2**24
 """Largest memory of a function (16 TiB)."""
 
+MAX_TIME_MS = 253_402_300_799_999
+"""The end of the year 9999 in ms since 1970: an origin lies at most so far from 1970."""
+
+RESERVED_STAGES = ("create", "data", "queued", "handoff", "failed")
+"""Stages that start models add, and causes of waiting that are told beside stages: no part of Init is called so."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FunctionTable:
@@ -50,7 +56,7 @@ class FunctionTable:
         init_ns: uint64, shape (f,), how long Init takes.
         create_ns: uint64, shape (f,), how long CreateSlot takes; None: what the platform's settings say.
         stages: what Init is made of, by name and in order: uint64 columns of ns, shape (f,), that add up to `init_ns`;
-            empty: not known.
+            empty: not known. None is called as one of `RESERVED_STAGES`.
         apps: shape (f,), the application that the function is a part of; None: not known.
         triggers: shape (f,), what calls the function, such as `http` or `timer`; None: not known.
 
@@ -97,7 +103,13 @@ class FunctionTable:
             )
 
     def _check_starts(self) -> None:
-        """Require start times that a run can add up."""
+        """Require start times that a run can add up, and stages that nothing else is called."""
+        taken = [name for name in self.stages if name in RESERVED_STAGES]
+        if taken:
+            raise TraceError(
+                f"function table: a part of Init cannot be called {taken[0]}: {', '.join(RESERVED_STAGES)} have a"
+                " meaning of their own; give the stage another name"
+            )
         columns = {"init_ns": self.init_ns} | {f"stage {name}": column for name, column in self.stages.items()}
         if self.create_ns is not None:
             columns["create_ns"] = self.create_ns
@@ -212,7 +224,8 @@ class Trace:
         duration_ns: uint64, shape (n,), execution time.
         status: int32, shape (n,), the status code the execution ends with; see `bad`.
         functions: the function table.
-        origin_ms: the first arrival in the data set's own clock (ms since 1970), rounded down to the millisecond.
+        origin_ms: the first arrival in the data set's own clock (ms since 1970), rounded down to the millisecond; at
+            most `MAX_TIME_MS` to either side.
         context_tokens: uint32, shape (n,), tokens that the request brings along; None: the trace counts none.
         generated_tokens: uint32, shape (n,), tokens that it asks for; None likewise.
 
@@ -232,6 +245,7 @@ class Trace:
     def __post_init__(self) -> None:
         if len(self.arrival_ns) == 0:
             raise TraceError("the trace has no requests; there is nothing to replay")
+        check_origin(self.origin_ms)
         BlockChecker(self.functions).check(self.block)
 
     @property
@@ -320,6 +334,16 @@ class Trace:
             context_tokens=None if self.context_tokens is None else self.context_tokens[first:end],
             generated_tokens=None if self.generated_tokens is None else self.generated_tokens[first:end],
         )
+
+
+def check_origin(origin_ms: int) -> None:
+    """Require an origin that readers of every format can count from.
+
+    Raises:
+        TraceError: it lies too far from 1970.
+    """
+    if abs(origin_ms) > MAX_TIME_MS:
+        raise TraceError(f"origin_ms is {origin_ms}; it must be from {-MAX_TIME_MS} to {MAX_TIME_MS} (ms since 1970)")
 
 
 def _check_column(name: str, column: NDArray[Any], dtype: type[np.generic], count: int) -> None:

@@ -55,7 +55,7 @@ def read_azure_llm(paths: Sequence[Path], options: ReadOptions) -> Trace:
             found.add(
                 pl.repeat(name, table.height, eager=True),
                 table["TIMESTAMP"].to_numpy(),
-                token_durations_ns(context, generated, options),
+                token_durations_ns(path, context, generated, options),
                 context_tokens=context,
                 generated_tokens=generated,
             )

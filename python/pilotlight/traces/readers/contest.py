@@ -18,15 +18,12 @@ from pilotlight.errors import TraceError
 from pilotlight.traces.fields import Text, Whole, read_objects, shown
 from pilotlight.traces.lines import Block, read_blocks
 from pilotlight.traces.readers.contest_files import locate
-from pilotlight.traces.trace import MAX_MEMORY_MB, MAX_SPAN_MS, NS_PER_MS, FunctionTable, Trace
+from pilotlight.traces.trace import MAX_MEMORY_MB, MAX_SPAN_MS, MAX_TIME_MS, NS_PER_MS, FunctionTable, Trace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-MAX_TIME_MS = 253_402_300_799_999
-"""The last millisecond of the year 9999."""
 
 START_TIME = Whole("startTime", 0, MAX_TIME_MS, "milliseconds since 1970")
 DURATION = Whole("durationsInMs", 0, MAX_SPAN_MS, "milliseconds")

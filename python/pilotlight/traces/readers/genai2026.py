@@ -121,8 +121,8 @@ def _functions(
     return replace(table, init_ns=np.sum(list(stages.values()), axis=0, dtype=np.uint64), stages=stages)
 
 
-def requests_among(paths: Sequence[Path], headers: Sequence[Sequence[str]]) -> Path:
-    """Choose the table of requests by its header.
+def requests_among(folder: Path, paths: Sequence[Path], headers: Sequence[Sequence[str]]) -> Path:
+    """Choose the table of requests of a folder by its header.
 
     Raises:
         TraceError: not exactly one file is that table.
@@ -130,5 +130,5 @@ def requests_among(paths: Sequence[Path], headers: Sequence[Sequence[str]]) -> P
     found = [path for path, header in zip(paths, headers, strict=True) if set(HEADER) <= set(header)]
     if len(found) != 1:
         names, wanted = ", ".join(path.name for path in found) or "none", ", ".join(HEADER)
-        raise TraceError(f"{paths[0].parent}: one table of requests is needed (columns {wanted}), found {names}")
+        raise TraceError(f"{folder}: one table of requests is needed (columns {wanted}), found {names}")
     return found[0]

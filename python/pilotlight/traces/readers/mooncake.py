@@ -54,7 +54,7 @@ def read_mooncake(path: Path, options: ReadOptions) -> Trace:
         found.add(
             pl.repeat(name, len(rows), dtype=pl.String, eager=True),
             rows[:, 0] * NS_PER_MS,
-            token_durations_ns(context, generated, options),
+            token_durations_ns(path, context, generated, options),
             context_tokens=context,
             generated_tokens=generated,
         )

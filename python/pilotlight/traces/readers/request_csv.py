@@ -109,11 +109,16 @@ def _roles(path: Path, options: ReadOptions) -> dict[str, _Role]:
             f" {shown(', '.join(header))}"
         )
     first = dict(zip(header, _first_row(path), strict=False))
-    roles = {}
+    roles: dict[str, _Role] = {}
     for role, text in given.items():
         column, _, unit = text.rpartition(":") if text not in header and ":" in text else (text, "", options.time_unit)
         if unit not in TIME_UNITS:
             raise TraceError(f"columns: the unit of {role}={text} is {unit!r}; choose one of {', '.join(TIME_UNITS)}")
+        other = next((other for other, known in roles.items() if known.field.name == column), None)
+        if other is not None:
+            raise TraceError(
+                f"{path}:1: the column {shown(column)} is given to both {other} and {role}; name another column for one"
+            )
         roles[role] = _role(role, column, first.get(column, ""), unit)
     return roles
 
@@ -156,7 +161,7 @@ def _times(
             line = rows.first_line + int(duration_ns.argmin())
             raise TraceError(f"{path}:{line}: end lies before arrival; name the columns the other way round")
     elif len(tokens) == len(TOKENS):
-        duration_ns = token_durations_ns(tokens[TOKENS[0]], tokens[TOKENS[1]], options).view(np.int64)
+        duration_ns = token_durations_ns(path, tokens[TOKENS[0]], tokens[TOKENS[1]], options).view(np.int64)
     else:
         duration_ns = np.full(rows.table.height, round(options.duration_ms * NS_PER_MS), dtype=np.int64)
     return times["arrival"] if "arrival" in times else times["end"] - duration_ns, duration_ns.view(np.uint64)

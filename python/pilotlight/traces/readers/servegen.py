@@ -55,10 +55,12 @@ FIELDS = (
     Real("scale", 0, 1e9, "scale of the gaps in seconds", may_be_empty=True),
 )
 LAWS = ("Gamma", "Weibull")
-PAIR = re.compile(r"(\d+)\s*:\s*([0-9][0-9.eE+-]*)")
 INPUT, OUTPUT = "input_tokens", "output_tokens"
 WINDOW_S = 600
 """Length of a window where there is only one."""
+
+MOST_GAPS, MOST_OF_RATE = 10_000, 100
+"""A window has at most so many requests, or so many times what its rate says."""
 
 MAX_DATASET_BYTES = 2**28
 
@@ -97,7 +99,7 @@ def read_servegen(folder: Path, options: ReadOptions) -> Trace:
             found.add(
                 pl.repeat(name, len(arrival_s), dtype=pl.String, eager=True),
                 np.rint(arrival_s * NS_PER_S).astype(np.int64),
-                token_durations_ns(context, generated, options),
+                token_durations_ns(path, context, generated, options),
                 context_tokens=context,
                 generated_tokens=generated,
             )
@@ -124,18 +126,28 @@ def _windows(path: Path, found: Gathering, rng: np.random.Generator) -> Iterator
                 f" must be {' or '.join(LAWS)} with numbers above 0"
             )
         found.expect(int(rate * length_s))
-        yield start_s, start_s + _arrivals(rng, pattern, (shape, scale), rate, length_s)
+        arrival_s = _arrivals(rng, pattern, (shape, scale), rate, length_s)
+        if arrival_s is None:
+            raise TraceError(
+                f"{path}:{line}: {pattern} with shape {shape}, scale {scale} makes far more requests than the rate of"
+                f" {rate} a second says; scale is in seconds"
+            )
+        yield start_s, start_s + arrival_s
 
 
 def _arrivals(
     rng: np.random.Generator, pattern: str, law: tuple[float, float], rate: float, length_s: int
-) -> NDArray[np.float64]:
-    """Draw arrivals in a window: sums of gaps, until it is over."""
+) -> NDArray[np.float64] | None:
+    """Draw arrivals in a window: sums of gaps, until it is over; None if they are too many for its rate."""
     shape, scale = law
     draws = int(rate * length_s * 1.2) + 16
+    most = max(MOST_GAPS, MOST_OF_RATE * draws)
     arrival_s = np.zeros(1)
-    while arrival_s[-1] < length_s and len(arrival_s) <= 4 * draws:
-        gaps_s = rng.gamma(shape, scale, draws) if pattern == LAWS[0] else scale * rng.weibull(shape, draws)
+    while arrival_s[-1] < length_s:
+        if len(arrival_s) > most:
+            return None
+        size = max(draws, len(arrival_s) - 1)
+        gaps_s = rng.gamma(shape, scale, size) if pattern == LAWS[0] else scale * rng.weibull(shape, size)
         arrival_s = np.concatenate([arrival_s, arrival_s[-1] + np.cumsum(gaps_s)])
     inside: NDArray[np.float64] = arrival_s[1:][arrival_s[1:] < length_s]
     return inside
@@ -158,7 +170,13 @@ def _read_tokens(trace: Path) -> dict[int, dict[str, _Tokens]]:
     for start, fields in found.items():
         if not (start.isascii() and start.isdecimal()) or not isinstance(fields, dict):
             raise TraceError(f"{path}: the window {shown(start)} is not a start in seconds with its distributions")
-        read = {name: _distribution(fields.get(name)) for name in (INPUT, OUTPUT)}
+        try:
+            read = {name: _distribution(fields.get(name)) for name in (INPUT, OUTPUT)}
+        except ValueError as error:
+            raise TraceError(
+                f"{path}: window {start}: {shown(str(error))} is no count of tokens and its probability, such as"
+                " 100: 0.25"
+            ) from error
         complete = {name: tokens for name, tokens in read.items() if tokens is not None}
         if len(complete) == len(read):
             windows[int(start)] = complete
@@ -168,10 +186,27 @@ def _read_tokens(trace: Path) -> dict[int, dict[str, _Tokens]]:
 
 
 def _distribution(text: object) -> _Tokens | None:
-    """Take a distribution apart; None if it is empty or none."""
-    pairs = [(int(count), float(share)) for count, share in PAIR.findall(text)] if isinstance(text, str) else []
-    pairs = [(min(count, MAX_TOKENS), share) for count, share in pairs if share > 0 and np.isfinite(share)]
-    if not pairs:
+    """Take a distribution apart; None if it is empty or none.
+
+    Raises:
+        ValueError: a part is none of one; the part is its text.
+    """
+    inside = text.strip().removeprefix("{").removesuffix("}").strip() if isinstance(text, str) else ""
+    pairs = [_pair(part) for part in inside.split(",")] if inside else []
+    likely = sorted((min(count, MAX_TOKENS), share) for count, share in pairs if share > 0)
+    if not likely:
         return None
-    counts, shares = zip(*sorted(pairs), strict=True)
+    counts, shares = zip(*likely, strict=True)
     return _Tokens(np.array(counts, dtype=np.uint32), np.cumsum(shares))
+
+
+def _pair(text: str) -> tuple[int, float]:
+    """Read a count and its probability."""
+    count, _, share = text.strip().partition(":")
+    try:
+        found = int(count), float(share)
+    except ValueError:
+        raise ValueError(text.strip()) from None
+    if found[0] < 0 or not 0 <= found[1] < np.inf:
+        raise ValueError(text.strip())
+    return found
