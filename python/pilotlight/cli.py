@@ -21,7 +21,7 @@ COMMANDS = {
     "compare": ("pilotlight.comparison.command:compare", "Show every policy's waste against its waiting."),
     "bench": ("pilotlight.bench.command:bench", "Measure engine, fronts and simulator, side by side with others."),
     "sweep": ("pilotlight.sweep.command:sweep", "Search a policy's parameters over traces."),
-    "trace": ("pilotlight.traces.command:trace", "Make traces."),
+    "trace": ("pilotlight.traces.command:trace", "Generate, convert, cut and inspect traces."),
     "policies": ("pilotlight.simulation.command:policies", "List the policies and their parameters."),
 }
 """Subcommand → module:function and summary. `serve` must not import Polars, `simulate` and `compare` not grpcio, only

@@ -217,6 +217,8 @@ def test_wrong_models_are_named(spec: str, text: str) -> None:
         ("sandbox_ms,init_ms\n1,2\n3,\n", "init_ms is None in row 2"),
         ("sandbox_ms,init_ms\n1,long\n", "the column init_ms must hold numbers; it holds String"),
         ("init_ms,sandbox_ms\n1,2\n", "the stages sandbox come before the slot is there; put them first"),
+        ("init_s,init_ms\n1,2\n", "the column init_ms would be the stage init, which another column is"),
+        ("queued_ms,init_ms\n1,2\n", "the column queued_ms would be the stage queued, which has a meaning of its own"),
         ("sandbox,init\n1,2\n", "has no stage; name columns for their stage and unit"),
         ("", "cannot be read"),
     ],

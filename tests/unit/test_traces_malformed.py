@@ -139,9 +139,15 @@ def test_tokens_that_take_longer_than_64_bits_hold_are_named(
 
 
 def test_folder_without_tables_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    message = refusal(tmp_path, capsys, "--format", "genai2026")
-    assert f"{tmp_path}: one table of requests is needed" in message
-    assert "found none" in message
+    for name, text in (
+        ("genai2026", "one table of requests is needed"),
+        ("huawei2025", "has no CSV files"),
+        ("azure-llm", "has no CSV files"),
+        ("azure2021", "is a folder with 0 tables of app, func, end_timestamp, duration; give the path of one file"),
+        ("csv", "is a folder with 0 tables; give the path of one file"),
+        ("mooncake", "is a folder; mooncake data is read from one file: give its path"),
+    ):
+        assert f"{tmp_path}: {text}" in refusal(tmp_path, capsys, "--format", name)
 
 
 @pytest.mark.parametrize("command", [["convert"], ["slice", "--length", "1h"], ["sample", "--top", "1"], ["synth"]])
@@ -181,6 +187,8 @@ def test_wrong_bytes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str
         path.parent.mkdir()
         path.write_bytes(content)
         assert text in refusal(path, capsys, "--format", "azure2021"), name
+        if name not in {"empty.csv", "nul.csv"}:
+            assert text in refusal(path, capsys), name
 
 
 def test_line_ends_and_byte_order_marks_of_other_systems_are_read(tmp_path: Path) -> None:
@@ -197,6 +205,8 @@ def test_paths_that_are_no_trace_are_named(tmp_path: Path, capsys: pytest.Captur
     assert "is no trace; looked for" in refusal(tmp_path, capsys)
     (tmp_path / "notes.txt").write_text("nothing")
     assert "is no trace; looked for" in refusal(tmp_path / "notes.txt", capsys)
+    (tmp_path / "empty").touch()
+    assert "empty: is empty; write or fetch it again" in refusal(tmp_path / "empty", capsys)
     write("azure2021", tmp_path)
     write("csv", tmp_path, {"more.csv": SAMPLES["azure-llm"][CODE].encode()})
     assert "files of several formats (azure2021, azure-llm)" in refusal(tmp_path, capsys)
@@ -296,6 +306,7 @@ def test_further_columns_are_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "t"
     write_parquet(generate("poisson", functions=3, requests=20).trace, folder)
     _rewrite(folder, "requests.parquet", lambda frame: frame.with_columns(note=pl.lit("x")))
+    _rewrite(folder, "functions.parquet", lambda frame: frame.with_columns(note=pl.lit(None)))
     assert len(read_trace(folder).trace) == 20
     changed = SAMPLES["azure2021"][AZURE_2021].replace("\n", ",more\n")
     assert len(read_trace(write("azure2021", tmp_path / "a", {AZURE_2021: changed.encode()})).trace) == 3

@@ -22,7 +22,7 @@ from pilotlight.traces import Trace, generate, parquet, read_trace
 from pilotlight.traces.command import trace as trace_command
 from pilotlight.traces.contest_writer import write_contest
 from pilotlight.traces.parquet import open_parquet, write_blocks, write_parquet
-from pilotlight.traces.trace import MAX_TIME_MS
+from pilotlight.traces.trace import MAX_TIME_MS, BlockChecker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -189,6 +189,31 @@ def test_blocks_that_are_no_trace_leave_no_file(tmp_path: Path, made: Trace) -> 
     with pytest.raises(TraceError, match=r"arrival_ns must|must ascend"):
         write_blocks(tmp_path / "t", made.functions, 0, [backwards])
     assert list((tmp_path / "t").iterdir()) == []
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize(("start_s", "length_s"), [(0, None), (0, 60), (100, 7), (300, None), (599, 100)])
+def test_window_on_disk_is_that_in_memory(tmp_path: Path, made: Trace, start_s: float, length_s: float | None) -> None:
+    whole = full(made)
+    write_parquet(whole, tmp_path / "t")
+    assert_same(whole.slice(start_s, length_s), open_parquet(tmp_path / "t").slice(start_s, length_s))
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_nothing_behind_a_window_on_disk_is_read(tmp_path: Path, made: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_parquet(made, tmp_path / "t")
+    checked = []
+    check = BlockChecker.check
+    monkeypatch.setattr(BlockChecker, "check", lambda self, block: (checked.append(len(block[0])), check(self, block)))
+    stored = open_parquet(tmp_path / "t")
+    taken = stored.slice(0, 60)
+    assert len(taken) <= sum(checked[:-1]) < len(taken) + 2 * 128
+
+
+def test_window_on_disk_without_requests_is_refused(tmp_path: Path, made: Trace) -> None:
+    write_parquet(made, tmp_path / "t")
+    with pytest.raises(TraceError, match=r"no request arrives in the window from 700 s on; the trace lasts 599\.\d+ s"):
+        open_parquet(tmp_path / "t").slice(700)
 
 
 def test_second_trace_in_a_folder_is_refused(tmp_path: Path, made: Trace) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from pilotlight.errors import TraceError
 from pilotlight.traces import ReadOptions, SynthSettings, read_trace, synthesize, write_contest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -48,6 +45,24 @@ def test_format_settles_a_folder_that_holds_two(contest: Path, azure: Path) -> N
     with pytest.raises(TraceError, match=r"several formats \(contest, azure2019\); choose one with --format"):
         read_trace(contest)
     assert [len(read_trace(contest, format_name=name).trace) for name in ("contest", "azure2019")] == [20, 3]
+
+
+@pytest.mark.parametrize(
+    "name", ["trace.txt", "TRACE.CSV", "trace", "AzureFunctionsInvocationTraceForTwoWeeksJan2021.txt"]
+)
+def test_tables_are_found_whatever_their_files_are_called(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("app,func,end_timestamp,duration\na,f,10.5,0.25\n")
+    assert read_trace(path).source["kind"] == "azure2021"
+    if path.suffix:
+        assert read_trace(tmp_path).source["kind"] == "azure2021"
+
+
+def test_single_file_of_another_table_is_named_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "h.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(TraceError, match=r"^h\.csv: no table has a column time_worker"):
+        read_trace(Path("h.csv"), format_name="huawei2025")
 
 
 def test_folder_without_a_trace_says_what_was_looked_for(tmp_path: Path) -> None:

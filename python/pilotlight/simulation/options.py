@@ -60,8 +60,8 @@ class Workload(NamedTuple):
         """Read the trace, or generate one and say so on stderr; with it goes where it came from.
 
         Args:
-            whole: load it however long it is; else one of more than `IN_MEMORY` requests stays on disk, unless only a
-                window of it is played.
+            whole: load it however long it is; else one of more than `IN_MEMORY` requests stays on disk. Of Parquet, a
+                window is loaded alone.
 
         Raises:
             TraceError: the trace is missing or malformed, the load is none that can be generated, or nothing arrives
@@ -69,8 +69,8 @@ class Workload(NamedTuple):
             click.UsageError: there is both a trace to read and load to generate.
         """
         windowed = bool(self.start) or self.length is not None
-        played, source = self._read(whole=whole or windowed)
-        if windowed and isinstance(played, Trace):
+        played, source = self._read(whole=whole and not windowed)
+        if windowed:
             played = played.slice(self.start, self.length)
         return played, source | {"window": {"start_s": self.start, "length_s": self.length}}
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 UNITS = {"_s": 1.0, "_ms": 1e-3, "_us": 1e-6, "_ns": 1e-9}
 FUNCTION, RUNTIME = "function", "runtime"
+NO_STAGES = ("queued", "handoff", "failed")
+"""Causes of waiting that are told beside the stages."""
+
 MAX_STAGE_S = 10**9
 
 
@@ -85,7 +88,14 @@ def _stages(path: Path, table: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
         if len(wrong):
             row = int(wrong[0])
             raise ConfigError(f"{path}: {name} is {column[row]} in row {row + 1}; it must be a time of at least 0")
-        stages[name.removesuffix(unit)] = seconds
+        stage = name.removesuffix(unit)
+        if stage in stages or stage in NO_STAGES:
+            raise ConfigError(
+                f"{path}: the column {name} would be the stage {stage}, which"
+                + (" another column is" if stage in stages else " has a meaning of its own")
+                + "; rename or remove it"
+            )
+        stages[stage] = seconds
     if not stages:
         raise ConfigError(
             f"{path}: has no stage; name columns for their stage and unit, such as sandbox_ms and init_ms"

@@ -19,7 +19,17 @@ from polars.io.plugins import register_io_source
 
 from pilotlight.errors import TraceError
 from pilotlight.traces.totals import Totals
-from pilotlight.traces.trace import COLUMN_TYPES, Block, BlockChecker, FunctionTable, Trace, check_origin
+from pilotlight.traces.trace import (
+    COLUMN_TYPES,
+    NS_PER_MS,
+    Block,
+    BlockChecker,
+    FunctionTable,
+    Trace,
+    check_origin,
+    empty_window,
+    window_ns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -95,7 +105,7 @@ def write_blocks(
     first = next(ahead, None)
     if first is None:
         raise TraceError("the trace has no requests; there is nothing to write")
-    names = [name for name in Block._fields if getattr(first, name, None) is not None]
+    names = first.names
     schema = {name: (REQUEST_TYPES | TOKEN_TYPES)[name] for name in names}
     failed: list[Exception] = []
 
@@ -178,14 +188,39 @@ class StoredTrace:
             yield block
 
     def load(self) -> Trace:
-        """Read all of it into memory."""
-        blocks = list(self.blocks())
-        columns = {
-            name: np.concatenate([getattr(block, name) for block in blocks])
-            for name in Block._fields
-            if getattr(blocks[0], name) is not None
-        }
+        """Read all of it into memory, in that of its columns and a block."""
+        columns: dict[str, NDArray[Any]] = {}
+        row = 0
+        for block in self.blocks():
+            for name, column in block._asdict().items():
+                if column is not None:
+                    if name not in columns:
+                        columns[name] = np.empty(self.requests, dtype=column.dtype)
+                    columns[name][row : row + len(column)] = column
+            row += len(block.arrival_ns)
         return Trace(**columns, functions=self.functions, origin_ms=self.origin_ms)
+
+    def slice(self, start_s: float = 0.0, length_s: float | None = None) -> Trace:
+        """Take the requests of a window, as `Trace.slice`; only these are held, and nothing behind them is read.
+
+        Raises:
+            TraceError: the window is negative or holds no request, or the file is damaged.
+        """
+        window = window_ns(start_s, length_s)
+        last_ns, parts = 0, []
+        for block in self.blocks():
+            first, end = np.searchsorted(block.arrival_ns, window).tolist()
+            if first < end:
+                parts.append(_rows(block, slice(first, end)))
+            last_ns = int(block.arrival_ns[-1])
+            if last_ns >= window[1]:
+                break
+        if not parts:
+            raise empty_window(start_s, length_s, last_ns)
+        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in parts[0].names}
+        shift_ms = int(columns["arrival_ns"][0]) // NS_PER_MS
+        columns["arrival_ns"] -= np.uint64(shift_ms * NS_PER_MS)
+        return Trace(**columns, functions=self.functions, origin_ms=self.origin_ms + shift_ms)
 
     @cached_property
     def totals(self) -> Totals:
@@ -283,10 +318,11 @@ def _read_functions(path: Path) -> FunctionTable:
         table = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _damaged(path, error) from error
-    holes = [column.name for column in table if column.null_count()]
+    stages = [name for name in table.columns if name.startswith(STAGE) and name.endswith(NS)]
+    known = {*FUNCTION_TYPES, *OPTIONAL_FUNCTION_TYPES, *stages}
+    holes = [column.name for column in table if column.name in known and column.null_count()]
     if holes:
         raise TraceError(f"{path}: the column {holes[0]} has empty cells; fill them")
-    stages = [name for name in table.columns if name.startswith(STAGE) and name.endswith(NS)]
     try:
         return FunctionTable(
             keys=tuple(table["key"]),

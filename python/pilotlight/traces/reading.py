@@ -100,6 +100,7 @@ def tell_format(look: Look) -> str:
         return found[0]
     if found:
         raise TraceError(f"{look.path}: has files of several formats ({', '.join(found)}); choose one with --format")
+    look.require_text()
     wanted = "; ".join(f"{known.looks_like} ({name})" for name, known in FORMATS.items())
     raise TraceError(f"{look.path}: is no trace; looked for {wanted}; choose with --format, or name --columns of a CSV")
 
@@ -146,7 +147,7 @@ def _azure2021(look: Look, options: ReadOptions) -> TraceRead:
 
 
 def _azure_llm(look: Look, options: ReadOptions) -> TraceRead:
-    paths = (look.tables_with(azure_llm.HEADER) if look.is_folder else []) or look.tables or [look.path]
+    paths = _tables(look, look.tables_with(azure_llm.HEADER) or look.tables)
     return TraceRead(read_azure_llm(paths, options), _filled(AZURE_LLM, look.path, options) | _rates(options))
 
 
@@ -157,7 +158,8 @@ def _huawei2023(look: Look, options: ReadOptions) -> TraceRead:
 
 
 def _huawei2025(look: Look, options: ReadOptions) -> TraceRead:
-    return TraceRead(read_huawei2025(look.tables or [look.path], options), _filled(HUAWEI2025, look.path, options))
+    found = read_huawei2025(look.path, _tables(look, look.tables), options)
+    return TraceRead(found, _filled(HUAWEI2025, look.path, options))
 
 
 def _genai2026(look: Look, options: ReadOptions) -> TraceRead:
@@ -169,6 +171,7 @@ def _genai2026(look: Look, options: ReadOptions) -> TraceRead:
 
 
 def _mooncake(look: Look, options: ReadOptions) -> TraceRead:
+    look.require_file(MOONCAKE)
     return TraceRead(read_mooncake(look.path, options), _filled(MOONCAKE, look.path, options) | _rates(options))
 
 
@@ -191,8 +194,18 @@ def _only(look: Look, columns: tuple[str, ...]) -> Path:
         return look.path
     found = look.tables_with(columns)
     if len(found) != 1:
-        raise TraceError(f"{look.path}: has {len(found)} such tables; give the path of one file")
+        of = f" of {', '.join(columns)}" if columns else ""
+        raise TraceError(f"{look.path}: is a folder with {len(found)} tables{of}; give the path of one file")
     return found[0]
+
+
+def _tables(look: Look, found: list[Path]) -> list[Path]:
+    """Return these tables, or the file itself."""
+    if not look.is_folder:
+        return [look.path]
+    if not found:
+        raise TraceError(f"{look.path}: has no CSV files; put the tables there, or give the path of one")
+    return found
 
 
 def _filled(kind: str, path: Path, options: ReadOptions) -> dict[str, Any]:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 MAX_FILES = 4096
 """Files of a folder whose first lines are looked at; more are no one trace."""
 
-TABLES = (".csv", ".csv.gz")
+TABLES = (".csv", ".csv.gz", ".txt", ".txt.gz")
+"""How the names of a folder's tables end, in any case; a single file may have any name."""
 
 
 class Look:
@@ -46,12 +47,14 @@ class Look:
 
     @cached_property
     def tables(self) -> list[Path]:
-        """The CSV files.
+        """The CSV files of a folder, or the file itself.
 
         Raises:
             TraceError: there are too many.
         """
-        found = [path for path in self._entries if path.name.endswith(TABLES) and path.is_file()]
+        if not self.is_folder:
+            return [self.path]
+        found = [path for path in self._entries if path.name.lower().endswith(TABLES) and path.is_file()]
         if len(found) > MAX_FILES:
             raise TraceError(f"{self.path}: has {len(found)} CSV files; give a folder of at most {MAX_FILES}")
         return found
@@ -69,12 +72,28 @@ class Look:
     @cached_property
     def first_line(self) -> str:
         """The first line of a file; empty of a folder, or if it is not text."""
-        if self.is_folder:
-            return ""
         try:
-            return next(iter(first_block(self.path).lines), "")
+            return "" if self.is_folder else next(iter(first_block(self.path).lines), "")
         except TraceError:
             return ""
+
+    def require_text(self) -> None:
+        """Require that a single file can be looked into at all.
+
+        Raises:
+            TraceError: it is empty, damaged or not UTF-8; the text says which.
+        """
+        if not self.is_folder and not first_block(self.path).lines:
+            raise TraceError(f"{self.path}: is empty; write or fetch it again")
+
+    def require_file(self, kind: str) -> None:
+        """Require a single file.
+
+        Raises:
+            TraceError: the path is a folder.
+        """
+        if self.is_folder:
+            raise TraceError(f"{self.path}: is a folder; {kind} data is read from one file: give its path")
 
 
 def _header(path: Path) -> list[str]:

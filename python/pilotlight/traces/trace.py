@@ -7,6 +7,7 @@ read-only. This is the schema: docs/traces.md describes it, `parquet` writes it 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,6 +34,9 @@ MAX_SPAN_MS = 10**12
 
 MAX_TOTAL_NS = 1e19
 """Most that all durations may add up to (300 years): it fits 64 bits."""
+
+NEVER_NS = 2**63
+"""Later than any arrival."""
 
 MAX_MEMORY_MB = 2**24
 """Largest memory of a function (16 TiB)."""
@@ -151,6 +155,11 @@ class Block(NamedTuple):
     status: NDArray[np.int32]
     context_tokens: NDArray[np.uint32] | None = None
     generated_tokens: NDArray[np.uint32] | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that it has."""
+        return [name for name in self._fields if getattr(self, name) is not None]
 
     @property
     def bad(self) -> NDArray[np.bool_]:
@@ -310,19 +319,9 @@ class Trace:
         Raises:
             TraceError: the window is negative or holds no request.
         """
-        if start_s < 0 or (length_s is not None and length_s <= 0):
-            raise TraceError(f"the window start={start_s:g} s, length={length_s} s is not one: start at 0 s or later")
-        start_ns = round(start_s * NS_PER_S)
-        first = int(np.searchsorted(self.arrival_ns, start_ns))
-        end = len(self)
-        if length_s is not None:
-            end = int(np.searchsorted(self.arrival_ns, start_ns + round(length_s * NS_PER_S)))
+        first, end = np.searchsorted(self.arrival_ns, window_ns(start_s, length_s)).tolist()
         if first >= end:
-            raise TraceError(
-                f"no request arrives in the window from {start_s:g} s on"
-                + ("" if length_s is None else f" for {length_s:g} s")
-                + f"; the trace lasts {self.length_ns / NS_PER_S:.3f} s"
-            )
+            raise empty_window(start_s, length_s, self.length_ns)
         shift_ms = int(self.arrival_ns[first]) // NS_PER_MS
         return Trace(
             arrival_ns=self.arrival_ns[first:end] - np.uint64(shift_ms * NS_PER_MS),
@@ -334,6 +333,30 @@ class Trace:
             context_tokens=None if self.context_tokens is None else self.context_tokens[first:end],
             generated_tokens=None if self.generated_tokens is None else self.generated_tokens[first:end],
         )
+
+
+def window_ns(start_s: float, length_s: float | None) -> NDArray[np.uint64]:
+    """Return where a window begins and where it is over, in ns after the origin, shape (2,).
+
+    Raises:
+        TraceError: it is negative.
+    """
+    if start_s < 0 or (length_s is not None and length_s <= 0):
+        raise TraceError(f"the window start={start_s:g} s, length={length_s} s is not one: start at 0 s or later")
+    start_ns, length_ns = (
+        round(min(span_s * NS_PER_S, NEVER_NS)) for span_s in (start_s, math.inf if length_s is None else length_s)
+    )
+    # Of the arrivals' own type: searched for another, they would all be copied into a third.
+    return np.array([start_ns, min(start_ns + length_ns, NEVER_NS)], dtype=np.uint64)
+
+
+def empty_window(start_s: float, length_s: float | None, length_ns: int) -> TraceError:
+    """Say that a window of a trace of this length holds no request."""
+    return TraceError(
+        f"no request arrives in the window from {start_s:g} s on"
+        + ("" if length_s is None else f" for {length_s:g} s")
+        + f"; the trace lasts {length_ns / NS_PER_S:.3f} s"
+    )
 
 
 def check_origin(origin_ms: int) -> None:

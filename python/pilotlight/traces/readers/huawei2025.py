@@ -100,15 +100,15 @@ def sort_out(paths: Sequence[Path]) -> HuaweiFiles:
     return files
 
 
-def read_huawei2025(paths: Sequence[Path], options: ReadOptions) -> Trace:
-    """Read the files; the module's table says by which rules.
+def read_huawei2025(given: Path, paths: Sequence[Path], options: ReadOptions) -> Trace:
+    """Read the files of the path given; the module's table says by which rules.
 
     Raises:
         TraceError: a file is malformed, or none holds requests; the text names file, line, field and remedy.
     """
     files = sort_out(paths)
     if not files.requests:
-        raise TraceError(f"{paths[0].parent}: no CSV file has a column {REQUESTS}; put the table of requests there")
+        raise TraceError(f"{given}: no table has a column {REQUESTS}; give the table of requests, or put it there")
     found = Gathering(files.requests[0])
     for path in files.requests:
         for rows in scan_table(path, REQUEST_FIELDS):
