@@ -56,32 +56,41 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_contest(made, tmp_path_factory.mktemp("trace") / "set").requests.parent
 
 
-def page(command: click.Command, folder: Path, option: str, path: Path) -> Path:
+def page(command: click.Command, folder: Path, option: str) -> Path:
+    path = folder.parent / f"{command.name}{option}.html"
     result = CliRunner().invoke(command, [str(folder), option, str(path)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return path
 
 
+@pytest.fixture(scope="module")
+def report(folder: Path) -> Path:
+    return page(simulate, folder, "--report")
+
+
+@pytest.fixture(scope="module")
+def comparison(folder: Path) -> Path:
+    return page(compare, folder, "--report")
+
+
+@pytest.fixture(scope="module")
+def plot(folder: Path) -> Path:
+    return page(compare, folder, "--plot")
+
+
 @pytest.mark.parametrize(
-    ("command", "option", "figures", "screens"),
+    ("page_of", "figures", "screens"),
     [
-        (simulate, "--report", 22, [(size, theme) for size in (LAPTOP, PHONE) for theme in THEMES]),
-        (compare, "--report", 25, [(LAPTOP, "dark"), (PHONE, "light")]),
-        (compare, "--plot", 3, [(LAPTOP, "light"), (PHONE, "dark")]),
+        ("report", 22, [(LAPTOP, "light"), (PHONE, "dark")]),
+        ("comparison", 25, [(LAPTOP, "dark"), (PHONE, "light")]),
+        ("plot", 3, [(LAPTOP, "light"), (PHONE, "dark")]),
     ],
-    ids=["simulate", "compare", "plot"],
+    ids=["report", "comparison", "plot"],
 )
 async def test_every_chart_is_drawn_at_every_size_in_every_theme(
-    tab: Tab,
-    folder: Path,
-    tmp_path: Path,
-    *,
-    command: click.Command,
-    option: str,
-    figures: int,
-    screens: list[Screen],
+    tab: Tab, request: pytest.FixtureRequest, page_of: str, figures: int, screens: list[Screen]
 ) -> None:
-    made = page(command, folder, option, tmp_path / "out.html")
+    made: Path = request.getfixturevalue(page_of)
     for (width, height), theme in screens:
         await tab.open(made, width=width, height=height, theme=theme)
         marks = await tab.evaluate(MARKS)
@@ -94,9 +103,8 @@ async def test_every_chart_is_drawn_at_every_size_in_every_theme(
         assert tab.problems == []
 
 
-async def test_the_charts_follow_a_page_that_changes_its_width(tab: Tab, folder: Path, tmp_path: Path) -> None:
-    made = page(simulate, folder, "--report", tmp_path / "out.html")
-    await tab.open(made, width=LAPTOP[0], height=LAPTOP[1], theme="light")
+async def test_the_charts_follow_a_page_that_changes_its_width(tab: Tab, report: Path) -> None:
+    await tab.open(report, width=LAPTOP[0], height=LAPTOP[1], theme="light")
     await tab.call(
         "Emulation.setDeviceMetricsOverride", width=PHONE[0], height=PHONE[1], deviceScaleFactor=1, mobile=False
     )
@@ -105,9 +113,8 @@ async def test_the_charts_follow_a_page_that_changes_its_width(tab: Tab, folder:
     assert tab.problems == []
 
 
-async def test_tables_sort_by_the_head_that_is_pressed(tab: Tab, folder: Path, tmp_path: Path) -> None:
-    made = page(simulate, folder, "--report", tmp_path / "out.html")
-    await tab.open(made, width=LAPTOP[0], height=LAPTOP[1], theme="light")
+async def test_tables_sort_by_the_head_that_is_pressed(tab: Tab, report: Path) -> None:
+    await tab.open(report, width=LAPTOP[0], height=LAPTOP[1], theme="light")
     press = "document.querySelectorAll('details[open] thead button')[3].click()"
     cells = "[...document.querySelectorAll('details[open] tbody tr')].map((row) => Number(row.cells[3].dataset.value))"
     await tab.evaluate(press)
@@ -118,11 +125,8 @@ async def test_tables_sort_by_the_head_that_is_pressed(tab: Tab, folder: Path, t
     assert len(set(falling)) > 1
 
 
-async def test_paper_is_light_has_every_table_unfolded_and_no_chart_beyond_its_edge(
-    tab: Tab, folder: Path, tmp_path: Path
-) -> None:
-    made = page(simulate, folder, "--report", tmp_path / "out.html")
-    await tab.open(made, width=794, height=1123, theme="dark", media="print")
+async def test_paper_is_light_has_every_table_unfolded_and_no_chart_beyond_its_edge(tab: Tab, report: Path) -> None:
+    await tab.open(report, width=794, height=1123, theme="dark", media="print")
     assert await tab.evaluate("getComputedStyle(document.body).backgroundColor") == THEMES["light"]
     await tab.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert await tab.evaluate("document.querySelectorAll('details:not([open])').length") == 0
