@@ -174,8 +174,8 @@ def test_wrong_bytes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str
     bent[len(bent) // 2] ^= 0xFF
     for index, (name, content, text) in enumerate(
         [
-            ("cut.csv.gz", bytes(cut[: len(cut) // 2]), "the gzip file ends early"),
-            ("bent.csv.gz", bytes(bent), "damaged gzip data after line"),
+            ("cut.csv.gz", bytes(cut[: len(cut) // 2]), "the gzip file ends early, somewhere from line 1 on"),
+            ("bent.csv.gz", bytes(bent), "damaged gzip data somewhere from line 1 on"),
             ("plain.csv.gz", data, "is named .gz but is not gzip data"),
             ("latin.csv", data.replace(b"b,f", b"\xe9,f"), "latin.csv:4: byte 1 of the line (0xe9) is not UTF-8"),
             ("long.csv", b"app,func,end_timestamp,duration\n" + b"x" * 5_000_000, "has more than 1048576 characters"),

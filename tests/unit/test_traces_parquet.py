@@ -21,7 +21,7 @@ from pilotlight.simulation.runner import SimulationSettings, run_policies
 from pilotlight.traces import Trace, generate, parquet, read_trace
 from pilotlight.traces.command import trace as trace_command
 from pilotlight.traces.contest_writer import write_contest
-from pilotlight.traces.parquet import open_parquet, write_blocks, write_parquet
+from pilotlight.traces.parquet import StoredTrace, open_parquet, write_blocks, write_parquet
 from pilotlight.traces.trace import MAX_TIME_MS, BlockChecker
 
 if TYPE_CHECKING:
@@ -154,6 +154,8 @@ def test_long_trace_stays_on_disk_unless_it_must_not(
     monkeypatch.setattr(workload_options, "IN_MEMORY", 1_000)
     write_parquet(made, tmp_path / "t")
     more = {"simulate": [], "per request": ["--per-request", str(tmp_path / "r.csv")], "window": ["--length", "60s"]}
+    if command != "per request":
+        monkeypatch.delattr(StoredTrace, "load")
     arguments = [str(tmp_path / "t"), "--policy", "break_even", "--json=-", *more[command]]
     result = CliRunner().invoke(simulate, arguments, catch_exceptions=False)
     found = json.loads(result.stdout)

@@ -92,11 +92,11 @@ def read_pieces(path: Path, size: int = BLOCK_BYTES) -> Iterator[Piece]:
                 rest += more
         except EOFError as error:
             raise TraceError(
-                f"{path}: the gzip file ends early, after line {line - 1}; fetch or write it again"
+                f"{path}: the gzip file ends early, somewhere from line {line} on; fetch or write it again"
             ) from error
         except (gzip.BadGzipFile, zlib.error) as error:
             raise TraceError(
-                f"{path}: damaged gzip data after line {line - 1} ({error}); fetch or write it again"
+                f"{path}: damaged gzip data somewhere from line {line} on ({error}); fetch or write it again"
             ) from error
         except OSError as error:
             raise TraceError(f"{path}: cannot be read: {error.strerror or error}") from error
