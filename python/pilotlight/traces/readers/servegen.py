@@ -59,8 +59,8 @@ INPUT, OUTPUT = "input_tokens", "output_tokens"
 WINDOW_S = 600
 """Length of a window where there is only one."""
 
-MOST_GAPS, MOST_OF_RATE = 10_000, 100
-"""A window has at most so many requests, or so many times what its rate says."""
+MOST_GAPS, MOST_OF_RATE = 10**6, 4
+"""So many gaps, or so many times what a window's rate says if that is more, are drawn to fill it."""
 
 MAX_DATASET_BYTES = 2**28
 
