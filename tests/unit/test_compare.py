@@ -37,6 +37,13 @@ def test_everything_that_runs_by_default_parses() -> None:
     check_policies([spec for family in available().values() for spec in family.specs])
 
 
+def test_memory_limits_grow_until_the_largest_function_fits_into_the_least() -> None:
+    lru = available()["lru"]
+    assert lru.specs_for(8 * 1024) == lru.specs
+    assert lru.specs_for(140_000)[:2] == ("lru:memory=144GB", "lru:memory=288GB")
+    assert available()["fixed"].specs_for(140_000) == available()["fixed"].specs
+
+
 def test_every_listed_policy_runs_and_no_other() -> None:
     listed = [policy["name"] for policy in _core.policies()]
     assert sorted(available()) == sorted(listed)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pilotlight.comparison.comparison import Comparison
+    from pilotlight.comparison.families import Family
 
 ROWS = 12
 """How many policies the tables beside the first one show; of more, each family's cheapest."""
@@ -79,10 +80,12 @@ def compare(
     Policies with a knob run with several settings of it. TRACE and the platform are as for `pilotlight simulate`;
     docs/compare.md explains every figure.
     """
-    specs = _chosen(policies, families)
-    check_policies(specs)
+    chosen = _chosen(policies, families)
+    check_policies(policies)
     settings = workload.settings
     played, source = workload.load()
+    largest_mb = int(played.functions.memory_mb.max(initial=0))
+    specs = list(dict.fromkeys([*(spec for family in chosen for spec in family.specs_for(largest_mb)), *policies]))
     with _progress(len(played), len(specs)) as progress:
         spans = 0 if report is None else REPORT_SPANS
         simulation = run_parallel(played, specs, settings, progress, jobs or usable_cores(), spans=spans)
@@ -108,14 +111,13 @@ def compare(
     _print(comparison, per_function=per_function)
 
 
-def _chosen(policies: tuple[str, ...], families: tuple[str, ...]) -> list[str]:
-    """List the distinct specifications to run: those named, else those of the table."""
+def _chosen(policies: tuple[str, ...], families: tuple[str, ...]) -> list[Family]:
+    """List the families to run: those named; all of them if no policy is named either."""
     known = available()
     for name in families:
         if name not in known:
             raise click.BadParameter(f"no policy is called {name}; there are {', '.join(known)}", param_hint="--family")
-    wanted = families or (() if policies else tuple(known))
-    return list(dict.fromkeys([*(spec for name in wanted for spec in known[name].specs), *policies]))
+    return [known[name] for name in families or (() if policies else known)]
 
 
 def _print(comparison: Comparison, *, per_function: bool) -> None:

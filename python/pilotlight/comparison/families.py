@@ -6,6 +6,7 @@ defaults, after the others.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from pilotlight import _core
@@ -30,6 +31,14 @@ class Family(NamedTuple):
     def specs(self) -> tuple[str, ...]:
         """Specifications, one a value."""
         return tuple(f"{self.policy}:{self.knob}={value}" for value in self.values) or (self.policy,)
+
+    def specs_for(self, largest_mb: int) -> tuple[str, ...]:
+        """Return `specs`, their memory limits scaled so that the function of the most memory fits into the least."""
+        if self.knob != "memory":
+            return self.specs
+        limits_gb = [int(value.removesuffix("GB")) for value in self.values]
+        scale = max(1, math.ceil(largest_mb / 1024 / limits_gb[0]))
+        return self._replace(values=tuple(f"{limit * scale}GB" for limit in limits_gb)).specs
 
 
 KEEP_ALIVES = ("1s", "2s", "5s", "10s", "20s", "30s", "60s", "120s", "300s", "600s", "1200s")
