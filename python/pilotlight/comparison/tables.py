@@ -38,7 +38,8 @@ def print_frontier(console: Console, comparison: Comparison) -> None:
     """Print every policy with its costs and who dominates it, and the bound."""
     heads = ["wasted\nGB·s", "waiting\ns", "p99\ns", "cold\n%", "score", "to bound\nGB·s", "\npoints"]
     table = plain_table("policy", heads)
-    table.add_column("dominated by", no_wrap=True)
+    table.columns[0].no_wrap = True  # large figures leave less room; what dominates may break
+    table.add_column("dominated by", overflow="fold")
     for family, standings in groupby(comparison.standings, key=lambda standing: standing.family):
         members = list(standings)
         if len(members) > 1:
