@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from conftest import Client, Starter
 
+    from pilotlight._core import Wake
+
 QUEUE_ONLY = pytest.mark.parametrize("front", ["grpcio"], indirect=True)
 GRPCIO_ONLY = pytest.mark.parametrize("front", ["grpcio", "grpcio_aio"], indirect=True)
 
@@ -41,6 +43,24 @@ async def test_the_instance_of_a_warm_reply_that_cannot_be_sent_is_free_again(
         await scaler.until(lambda: scaler.ledger()["abandoned"] == 1)
     assert scaler.ledger()["slots"]["busy"] == 0
     assert (await scaler.client.assign("f")).instance_id == first.instance_id
+
+
+@QUEUE_ONLY
+async def test_the_instance_of_a_waiting_request_whose_reply_cannot_be_sent_is_free_again(
+    start_scaler: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scaler = await start_scaler()
+    deliver = grpcio_calls._Waiting._deliver
+
+    def deliver_to_nobody(waiting: grpcio_calls._Waiting, wake: Wake) -> None:
+        waiting._call.cancel()
+        deliver(waiting, wake)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(grpcio_calls._Waiting, "_deliver", deliver_to_nobody)
+        assert (await scaler.client.refusal(scaler.client.assign("f"))).code() == grpc.StatusCode.CANCELLED
+        await scaler.until(lambda: scaler.ledger()["abandoned"] == 1)
+    assert scaler.ledger()["slots"]["busy"] == 0
 
 
 @QUEUE_ONLY

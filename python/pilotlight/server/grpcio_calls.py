@@ -1,8 +1,8 @@
 """Assign and Idle as events of one completion queue: bytes in, one crossing into the engine, bytes out.
 
-A call is three events on the thread that polls: it came; its message was read; its reply was sent, or could not be. It
-costs no Python object but gRPC's own operations, and nothing is logged or counted. Requests that wait, and commands,
-go to the event loop through the mailbox.
+A call is three events on the thread that polls: it came; its message was read; it is over, and its reply went out or
+did not. It costs no Python object but gRPC's own operations, and nothing is logged or counted. Requests that wait, and
+commands, go to the event loop through the mailbox.
 
 Events of everything else (health, reflection, methods that do not exist, shutdown) leave `poll` untouched: a
 `grpc.Server` reads them from there.
@@ -146,7 +146,7 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
             _reply(call, outcome.reply, partial(self._sent, outcome.reply))
             self._mailbox.post(self._host.execute, outcome.commands)
         else:
-            waiting = _Waiting(call, self._host, self._mailbox, self._sent)
+            waiting = _Waiting(call, self._host, self._mailbox)
             self._mailbox.post(waiting.begin, outcome)
             close = (cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),)
             call.start_server_batch(close, partial(waiting.closed))
@@ -173,7 +173,7 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
 
     def _sent(self, reply: bytes, event: Any) -> None:  # noqa: ANN401
         """Take the instance back when its reply did not go out: the client cancelled, or its connection is gone."""
-        if not event.success:
+        if event.batch_operations[-1].cancelled():
             self._mailbox.post(self._host.take_back, reply)
 
 
@@ -183,14 +183,14 @@ class _Waiting:
     Everything but `closed` runs on the host's event loop.
     """
 
-    __slots__ = ("_call", "_host", "_mailbox", "_sent", "_waiter")
+    __slots__ = ("_call", "_host", "_mailbox", "_reply", "_waiter")
 
-    def __init__(self, call: Any, host: Host, mailbox: Mailbox, sent: Callable[[bytes, Any], None]) -> None:  # noqa: ANN401
+    def __init__(self, call: Any, host: Host, mailbox: Mailbox) -> None:  # noqa: ANN401
         self._call = call
         self._host = host
         self._mailbox = mailbox
-        self._sent = sent
         self._waiter = -1
+        self._reply: bytes | None = None
 
     def begin(self, outcome: Outcome) -> None:
         self._waiter = self._host.enqueue(outcome, self._deliver)
@@ -200,20 +200,23 @@ class _Waiting:
             self._mailbox.post(self._leave)
 
     def _leave(self) -> None:
-        self._host.forget(self._waiter)
+        if self._reply is None:
+            self._host.forget(self._waiter)
+        else:
+            self._host.take_back(self._reply)
 
     def _deliver(self, wake: Wake) -> None:
         if wake.reply is not None:
-            self._call.start_server_batch(_success(wake.reply), partial(self._sent, wake.reply))
+            self._reply = wake.reply
+            self._call.start_server_batch(_success(wake.reply), _ENDED)
         elif wake.error is not None:
             kind, text = wake.error
             self._call.start_server_batch(_failure(STATUS[kind], text), _ENDED)
 
 
 def _reply(call: Any, reply: bytes, sent: Callable[[Any], None]) -> None:  # noqa: ANN401
-    call.start_server_batch(_success(reply), sent)
-    # In one batch with the reply, the close would hide whether the reply went out; without it, gRPC cancels the call.
-    call.start_server_batch(_IGNORE_CLOSE, _ENDED)
+    # The close says whether the status went out, and with it the reply.
+    call.start_server_batch((*_success(reply), cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS)), sent)
 
 
 def _refuse(call: Any, status: grpc.StatusCode, text: str) -> None:  # noqa: ANN401
