@@ -15,18 +15,23 @@ from pilotlight.starts.table import StartTable
 __all__ = [
     "Command",
     "ConfigError",
+    "Courier",
     "CreateSlot",
     "DestroySlot",
     "Draining",
+    "GrpcClient",
     "Init",
     "InstanceNotFound",
     "InstantPlatform",
     "InvalidRequest",
+    "LateOutcome",
+    "LeftCall",
     "LoadError",
     "NativeServer",
     "Outcome",
     "Overloaded",
     "PilotlightError",
+    "RefusedReport",
     "Scaler",
     "SimReport",
     "SlotNotFound",
@@ -122,6 +127,9 @@ class Wake:
 
 Command: TypeAlias = CreateSlot | Init | DestroySlot | Wake
 
+_Told: TypeAlias = tuple[str, bytes | None, str]
+"""What came of a call: gRPC's status, `NOT_SENT`, `NO_TURN` or `UNANSWERED`; with OK the reply; a text."""
+
 @final
 class Outcome:
     """What an Assign or Idle led to when more than a reply is to be done."""
@@ -215,6 +223,122 @@ class Scaler:
         """Slots the ledger knows: issued and not confirmed destroyed."""
     def snapshot(self, now_ns: int, per_function: bool = False) -> dict[str, Any]:
         """Copy the ledger: see docs/ledger.md for every key. `per_function` adds a list under "functions"."""
+
+@final
+class GrpcClient:
+    """Unary calls to one gRPC server without TLS, made by a thread that never takes the GIL; it connects once made.
+
+    A call leads to one final outcome, and to `UNANSWERED` before that when it was sent, has no answer within its time
+    and is awaited longer. `fileno` says when there are some to take.
+
+    Args:
+        address: ``host:port``.
+        keepalive_ns: pause between pings; 0: none.
+        concurrency: calls in flight at once, those left out that are awaited longer than their time.
+
+    Raises:
+        OSError: the system gives no thread or no descriptor.
+    """
+
+    def __new__(cls, address: str, *, keepalive_ns: int, concurrency: int) -> GrpcClient: ...
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when there are outcomes to take; only to be polled."""
+    def call(self, ticket: int, path: str, message: bytes, *, within_ns: int, awaited_ns: int) -> None:
+        """Make a call; returns at once.
+
+        Args:
+            ticket: the caller's name for it.
+            path: ``/package.Service/Method``.
+            message: the encoded request.
+            within_ns: time for it to be sent, over a connection that is up, and answered.
+            awaited_ns: time after which it is given up and cancelled on the wire.
+        """
+    def take(self) -> list[tuple[int, _Told]]:
+        """Take the outcomes that have come, each with its ticket."""
+    def close(self) -> None:
+        """End the connection; calls under way lead to nothing any more."""
+
+@final
+class LeftCall:
+    """A command that a courier leaves to its host: its call did not end well."""
+
+    @property
+    def command(self) -> Command:
+        """The command."""
+    @property
+    def outcome(self) -> _Told:
+        """What came of the call."""
+    @property
+    def begun_ns(self) -> int:
+        """When it was begun, by the host's clock."""
+
+@final
+class LateOutcome:
+    """The final outcome of a CreateSlot that a courier left as UNANSWERED."""
+
+    @property
+    def slot(self) -> int:
+        """The engine's name of the slot."""
+    @property
+    def outcome(self) -> _Told:
+        """What came of the call."""
+
+@final
+class RefusedReport:
+    """A report of a courier's that the engine refused."""
+
+    @property
+    def reason(self) -> str:
+        """The engine's text."""
+
+@final
+class Courier:
+    """Carries out a scaler's CreateSlot, Init and DestroySlot without Python, as long as all goes well.
+
+    From then on the scaler's methods return no other command than Wake. What does not go well is left to be taken. It
+    is also a mapping of slots to the platform's names of them, in which its host notes the slots it creates itself.
+
+    Args:
+        scaler: whose commands; it takes one courier in its life.
+        client: of the service `serverless.simulator.Platform`.
+        now_ns: what the clock of the scaler's callers reads now; it must be the system's monotonic clock.
+        create_ns: time for a CreateSlot to be answered; likewise `init_ns` and `destroy_ns`.
+        create_awaited_ns: how long its answer is awaited in all.
+
+    Raises:
+        OSError: the system gives no descriptor.
+        ValueError: the scaler has a courier.
+    """
+
+    BOUNDS_S: Final[list[float]]
+    """Upper bounds of the durations that `calls` counts together, in seconds."""
+
+    def __new__(
+        cls,
+        scaler: Scaler,
+        client: GrpcClient,
+        *,
+        now_ns: int,
+        create_ns: int,
+        init_ns: int,
+        destroy_ns: int,
+        create_awaited_ns: int,
+    ) -> Courier: ...
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when something was left; only to be polled."""
+    def take(self) -> list[Wake | LeftCall | LateOutcome | RefusedReport]:
+        """Take what was left, in its order."""
+    def leave_slots(self) -> None:
+        """Drop every later DestroySlot."""
+    def calls(self) -> list[tuple[int, list[int], float]]:
+        """Return for CreateSlot, Init and DestroySlot: calls now; good ones ended, by duration; seconds they took.
+
+        The last count is of those longer than every bound.
+        """
+    def __getitem__(self, slot: int, /) -> str: ...
+    def __setitem__(self, slot: int, name: str, /) -> None: ...
+    def __delitem__(self, slot: int, /) -> None: ...
+    def __contains__(self, slot: int, /) -> bool: ...
 
 @final
 class NativeServer:

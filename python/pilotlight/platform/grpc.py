@@ -18,19 +18,26 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import grpc
-import grpc.aio
+from google.protobuf.message import DecodeError
 
+from pilotlight._core import Courier
 from pilotlight.config import format_duration
 from pilotlight.errors import PlatformError
 from pilotlight.platform.base import CreatedSlot, CreateUnansweredError, Function
+from pilotlight.platform.channel import CallError, Channel, NotSentError, UnansweredError
+from pilotlight.platform.courier import BegunCall, CourierCalls
 from pilotlight.wire import simulator_pb2 as pb
-from pilotlight.wire import simulator_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from pilotlight._core import Command, Scaler
+
+SERVICE: Final = "serverless.simulator.Platform"
 
 LATE_FACTOR = 10
 """A CreateSlot without an answer is written off after this many of its deadlines."""
@@ -85,47 +92,64 @@ class GrpcPlatform:
         self._init_timeout = init_timeout
         self._destroy_timeout = destroy_timeout
         self._retries = retries
-        self._turns = asyncio.Semaphore(concurrency)
         self._random = random.Random(seed)  # noqa: S311 - spreads repeats, guards nothing
-        self._channel = grpc.aio.insecure_channel(address, options=_channel_options(keepalive))
-        self._stub: pb_grpc.PlatformAsyncStub = pb_grpc.PlatformStub(self._channel)
-        self._connecting: asyncio.Future[None] | None = None
+        self._channel = Channel(address, SERVICE, keepalive, concurrency)
+        self._begun: dict[tuple[str, str], BegunCall] = {}
+        self._courier_calls: CourierCalls | None = None
+
+    def attach(self, scaler: Scaler, execute: Callable[[list[Command]], None]) -> Courier:
+        """Have a scaler's commands carried out without Python, and `execute` those that come back from there.
+
+        Once a scaler; on the event loop.
+        """
+        courier = Courier(
+            scaler,
+            self._channel.client,
+            now_ns=time.monotonic_ns(),
+            create_ns=round(self._create_timeout * 1e9),
+            init_ns=round(self._init_timeout * 1e9),
+            destroy_ns=round(self._destroy_timeout * 1e9),
+            create_awaited_ns=round(LATE_FACTOR * self._create_timeout * 1e9),
+        )
+        self._courier_calls = CourierCalls(courier, self._begun, execute)
+        return courier
 
     async def create_slot(self, slot: int, memory_mb: int) -> CreatedSlot:
         """Create a slot; see the module's text for what is known after a failure."""
         what = f"CreateSlot of slot {slot} ({memory_mb} MB)"
-        started = time.monotonic_ns()
         request = pb.CreateSlotRequest(
             request_id=f"slot-{slot}", resource_config=pb.ResourceConfig(memory_in_megabytes=memory_mb)
         )
+        limit = LATE_FACTOR * self._create_timeout
+        attempt, started = self._attempts("CreateSlot", str(slot), request.SerializeToString(), limit)
 
         async def send(remaining: float) -> pb.CreateSlotReply:
-            limit = LATE_FACTOR * self._create_timeout
-            call = asyncio.ensure_future(self._stub.CreateSlot(request, timeout=limit))
-            await asyncio.wait({call}, timeout=remaining)
-            if not call.done():
+            try:
+                return read(await attempt(remaining))
+            except UnansweredError as unanswered:
                 raise CreateUnansweredError(
                     f"{what}: no answer within {format_duration(self._create_timeout)}; still listening for it",
-                    lambda: late(call),
-                )
-            try:
-                return call.result()
-            except grpc.aio.AioRpcError as error:
-                if error.code() in _SETTLED:
+                    partial(late, unanswered.late),
+                ) from None
+            except CallError as error:
+                if error.code in _SETTLED:
                     raise
-                raise CreateUnansweredError(f"{what}: {_rpc_text(error)}", lambda: silence(limit)) from None
-            except Exception as error:
-                # There was an answer, but not one that can be read: the slot is there under a name we do not know.
-                raise CreateUnansweredError(f"{what}: unreadable answer: {error}", lambda: silence(limit)) from error
+                raise CreateUnansweredError(f"{what}: {error}", silence) from None
 
-        async def late(call: Awaitable[pb.CreateSlotReply]) -> CreatedSlot:
+        def read(reply: bytes) -> pb.CreateSlotReply:
             try:
-                reply = await call
-            except grpc.aio.AioRpcError as error:
-                raise PlatformError(f"{what}: written off without an answer: {_rpc_text(error)}") from None
-            return _created_slot(what, reply, started)
+                return pb.CreateSlotReply.FromString(reply)
+            except DecodeError as error:
+                # There was an answer, but not one that can be read: the slot is there under a name we do not know.
+                raise CreateUnansweredError(f"{what}: unreadable answer: {error}", silence) from error
 
-        async def silence(limit: float) -> CreatedSlot:
+        async def late(reply: Awaitable[bytes]) -> CreatedSlot:
+            try:
+                return _created_slot(what, pb.CreateSlotReply.FromString(await reply), started)
+            except CallError as error:
+                raise PlatformError(f"{what}: written off without an answer: {error}") from None
+
+        async def silence() -> CreatedSlot:
             await asyncio.sleep(limit)
             raise PlatformError(f"{what}: written off {format_duration(limit)} after its connection was lost")
 
@@ -134,7 +158,6 @@ class GrpcPlatform:
 
     async def init(self, platform_id: str, instance_id: str, function: Function) -> int:
         """Make a slot an instance; a repeat that finds the slot taken fails, and the engine then destroys it."""
-        started = time.monotonic_ns()
         request = pb.InitRequest(
             request_id=instance_id,
             slot_id=platform_id,
@@ -146,10 +169,13 @@ class GrpcPlatform:
                 memory_in_mb=function.memory_mb,
             ),
         )
+        attempt, started = self._attempts("Init", platform_id, request.SerializeToString())
+
+        async def send(remaining: float) -> pb.InitReply:
+            return pb.InitReply.FromString(await attempt(remaining))
+
         what = f"Init of {platform_id} for function {function.key}"
-        reply = await self._repeat(
-            what, lambda remaining: self._stub.Init(request, timeout=remaining), self._init_timeout, _REPEATED
-        )
+        reply = await self._repeat(what, send, self._init_timeout, _REPEATED)
         if reply.status != pb.Ok:
             raise PlatformError(f"{what}: {_status_text(reply)}")
         return time.monotonic_ns() - started
@@ -157,14 +183,14 @@ class GrpcPlatform:
     async def destroy(self, platform_id: str, reason: str) -> None:
         """Give a slot back; NotFound means that an earlier call did it."""
         request = pb.DestroySlotRequest(request_id=f"destroy-{platform_id}", id=platform_id, reason=reason)
+        attempt, _ = self._attempts("DestroySlot", platform_id, request.SerializeToString())
+
+        async def send(remaining: float) -> pb.DestroySlotReply:
+            return pb.DestroySlotReply.FromString(await attempt(remaining))
+
         what = f"DestroySlot of {platform_id}"
         try:
-            reply = await self._repeat(
-                what,
-                lambda remaining: self._stub.DestroySlot(request, timeout=remaining),
-                self._destroy_timeout,
-                _REPEATED,
-            )
+            reply = await self._repeat(what, send, self._destroy_timeout, _REPEATED)
         except _NotFoundError:
             return
         if reply.status not in (pb.Ok, pb.NotFound):
@@ -172,9 +198,28 @@ class GrpcPlatform:
 
     async def close(self) -> None:
         """Close the connection; calls in flight end as cancelled."""
-        if self._connecting is not None:
-            self._connecting.cancel()
-        await self._channel.close()
+        if self._courier_calls is not None:
+            self._courier_calls.close()
+        self._channel.close()
+
+    def _attempts(
+        self, method: str, name: str, request: bytes, awaited: float = 0.0
+    ) -> tuple[Callable[[float], Awaitable[bytes]], int]:
+        """Return what attempts a call within some seconds, and since when it goes on.
+
+        The first attempt may be a courier's, under way or over.
+        """
+        begun = self._begun.pop((method, name), None)
+        started_ns = time.monotonic_ns() if begun is None else begun.begun_ns
+
+        def attempt(within: float) -> Awaitable[bytes]:
+            nonlocal begun
+            if begun is None:
+                return self._channel.call(method, request, within, awaited)
+            answer, begun = begun.answer, None
+            return answer
+
+        return attempt, started_ns
 
     async def _repeat(
         self,
@@ -191,47 +236,23 @@ class GrpcPlatform:
             if attempt:
                 longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt)
                 await asyncio.sleep(min(self._random.uniform(0, longest), deadline - loop.time()))
-            await self._take_turn(what, deadline)
             try:
-                await self._connect(what, deadline)
                 reply = await send(deadline - loop.time())
-            except grpc.aio.AioRpcError as error:
-                refusal = _rpc_text(error)
-                if error.code() is grpc.StatusCode.NOT_FOUND:
+            except NotSentError as error:
+                raise PlatformError(f"{what}: not sent, {error.reason(self._address)}") from None
+            except CallError as error:
+                refusal = str(error)
+                if error.code is grpc.StatusCode.NOT_FOUND:
                     raise _NotFoundError(f"{what}: {refusal}") from None
-                if error.code() not in repeated:
+                if error.code not in repeated:
                     raise PlatformError(f"{what}: {refusal}") from None
             else:
                 if reply.status != pb.Throttle:
                     return reply
                 refusal = _status_text(reply)
-            finally:
-                self._turns.release()
             if loop.time() >= deadline:
                 break
         raise PlatformError(f"{what}: refused {attempt + 1} times, last: {refusal}")
-
-    async def _take_turn(self, what: str, deadline: float) -> None:
-        if not self._turns.locked():
-            await self._turns.acquire()
-            return
-        try:
-            await asyncio.wait_for(self._turns.acquire(), deadline - asyncio.get_running_loop().time())
-        except (asyncio.TimeoutError, TimeoutError):
-            raise PlatformError(
-                f"{what}: not sent, too many platform calls in flight; raise platform_concurrency"
-            ) from None
-
-    async def _connect(self, what: str, deadline: float) -> None:
-        """Wait until the connection is up, so that a call which fails here was certainly not sent."""
-        if self._channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY:
-            return
-        # One watcher for all calls: gRPC keeps an abandoned one until the connection's state changes.
-        if self._connecting is None or self._connecting.done():
-            self._connecting = asyncio.ensure_future(self._channel.channel_ready())
-        done, _ = await asyncio.wait({self._connecting}, timeout=deadline - asyncio.get_running_loop().time())
-        if not done:
-            raise PlatformError(f"{what}: not sent, no connection to the platform at {self._address}; is it running?")
 
 
 def _created_slot(what: str, reply: pb.CreateSlotReply, started_ns: int) -> CreatedSlot:
@@ -242,22 +263,6 @@ def _created_slot(what: str, reply: pb.CreateSlotReply, started_ns: int) -> Crea
     return CreatedSlot(reply.slot.id, time.monotonic_ns() - started_ns)
 
 
-def _rpc_text(error: grpc.aio.AioRpcError) -> str:
-    return f"{error.code().name}: {error.details() or 'no details'}"
-
-
 def _status_text(reply: pb.CreateSlotReply | pb.InitReply | pb.DestroySlotReply) -> str:
     known = reply.status in pb.Status.values()
     return f"status {pb.Status.Name(reply.status) if known else reply.status}: {reply.error_message or 'no message'}"
-
-
-def _channel_options(keepalive: float) -> list[tuple[str, Any]]:
-    options: list[tuple[str, Any]] = [
-        ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 1000),
-        # With a limit of our own RESOURCE_EXHAUSTED could come from here, after the platform has done its work.
-        ("grpc.max_receive_message_length", -1),
-    ]
-    if keepalive:
-        options += [("grpc.keepalive_time_ms", round(keepalive * 1000)), ("grpc.keepalive_permit_without_calls", 1)]
-    return options

@@ -99,7 +99,8 @@ class App:
         """Answer everybody, give every slot back, and return how many are left on the platform."""
         config = self.config
         await self._front.begin_shutdown()
-        self.host.leave_slots = config.drain_leave_slots
+        if config.drain_leave_slots:
+            self.host.leave_slots()
         self.host.execute(self.scaler.drain(time.monotonic_ns()))
         if not await _until(lambda: self._unfinished == 0, config.drain_timeout):
             _log.warning("requests or starts go on after drain_timeout", unfinished=self._unfinished)

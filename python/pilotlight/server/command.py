@@ -61,7 +61,7 @@ def grpc_variables(config: ServeConfig) -> dict[str, str]:
     }
     by_default = config.grpcio_mode == "auto" and not config.grpcio_interceptors and is_tested()
     if config.front == "grpcio" and (config.grpcio_mode == "completion_queue" or by_default):
-        # One epoll set serves all threads of a process by default, so the one that waits for the platform's answers
-        # would wake for calls and hand each to the thread that answers them. With poll(2) each waits for its own.
+        # One epoll set serves all threads of a process by default: another one may wake for a call, and hands it to the
+        # thread that answers. With poll(2) each waits for its own.
         variables["GRPC_POLL_STRATEGY"] = "poll"
     return variables

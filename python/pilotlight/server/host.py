@@ -11,19 +11,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import structlog
 
 from pilotlight._core import CreateSlot, DestroySlot, Init, Wake
 from pilotlight.errors import PlatformError
 from pilotlight.platform.base import CreateUnansweredError, Function
+from pilotlight.platform.grpc import GrpcPlatform
 from pilotlight.server.failures import FailureLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
-    from pilotlight._core import Command, Outcome, Scaler
+    from pilotlight._core import Command, Courier, Outcome, Scaler
     from pilotlight.platform.base import CreatedSlot, Platform
     from pilotlight.server.metrics import PlatformMetrics
 
@@ -36,6 +37,15 @@ SHORTEST_PAUSE_S = 0.001
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
+class SlotNames(Protocol):
+    """The platform's names of the slots that exist, by the engine's."""
+
+    def __getitem__(self, slot: int, /) -> str: ...
+    def __setitem__(self, slot: int, name: str, /) -> None: ...
+    def __delitem__(self, slot: int, /) -> None: ...
+    def __contains__(self, slot: int, /) -> bool: ...
+
+
 class Host:
     """Runs one engine on one platform.
 
@@ -46,13 +56,13 @@ class Host:
     """
 
     def __init__(self, scaler: Scaler, platform: Platform, metrics: PlatformMetrics) -> None:
-        self.leave_slots = False
-        """Set at a shutdown that leaves slots on the platform: DestroySlot commands are then dropped."""
+        self._leaves_slots = False
         self._scaler = scaler
         self._platform = platform
         self._metrics = metrics
         self._failures = FailureLog(_log)
-        self._platform_ids: dict[int, str] = {}
+        self._courier: Courier | None = None
+        self._platform_ids: SlotNames = {}
         self._commands: deque[Command] = deque()
         self._executing = False
         self._waiters: dict[int, Callable[[Wake], None]] = {}
@@ -68,11 +78,21 @@ class Host:
     @property
     def calls(self) -> int:
         """Commands under way on the platform, late answers included."""
-        return len(self._calls)
+        carried = sum(now for now, _, _ in self._courier.calls()) if self._courier else 0
+        return len(self._calls) + carried
 
     def start(self) -> None:
-        """Begin to tick."""
+        """Begin to tick, with the help of a courier if the platform has one."""
+        if isinstance(self._platform, GrpcPlatform):
+            self._courier = self._platform_ids = self._platform.attach(self._scaler, self.execute)
+            self._metrics.watch(self._courier)
         self._ticking = asyncio.create_task(self._tick())
+
+    def leave_slots(self) -> None:
+        """Drop every later DestroySlot: a shutdown that leaves slots on the platform."""
+        self._leaves_slots = True
+        if self._courier:
+            self._courier.leave_slots()
 
     async def close(self) -> None:
         """Stop ticking and give up what is under way; the engine hears of nothing more."""
@@ -135,7 +155,7 @@ class Host:
             case Init():
                 self._spawn(self._init(command))
             case DestroySlot():
-                if not self.leave_slots:
+                if not self._leaves_slots:
                     self._spawn(self._destroy(command))
             case Wake():
                 deliver = self._waiters.pop(command.waiter, None)
@@ -189,7 +209,7 @@ class Host:
             self._failures.report("destroy", slot, error)
             self.execute(self._scaler.destroy_failed(time.monotonic_ns(), slot))
         else:
-            self._platform_ids.pop(slot, None)
+            del self._platform_ids[slot]
             self.execute(self._scaler.slot_destroyed(time.monotonic_ns(), slot))
 
     def _created(self, slot: int, created: CreatedSlot) -> None:

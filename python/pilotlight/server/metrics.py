@@ -1,4 +1,4 @@
-"""Prometheus metrics: the ledger read in one call a scrape, and the platform's calls as they happen.
+"""Prometheus metrics: the ledger read in one call a scrape, and the platform's calls.
 
 Units are base units (seconds, GB·s); counters never fall. A scrape runs on its own thread and takes nothing from the
 event loop but the GIL while the text is written.
@@ -7,13 +7,19 @@ event loop but the GIL while the text is written.
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import accumulate
+from operator import add
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
+from pilotlight._core import Courier
 from pilotlight.config import split_address
 from pilotlight.errors import ConfigError
 
@@ -58,7 +64,8 @@ _GAUGES = {
     "pilotlight_waiting_requests": ("waiting", "Requests waiting for an instance now."),
     "pilotlight_live_slots": ("live_slots", "Slots issued and not confirmed destroyed."),
 }
-_CALL_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_CALLS = ("create", "init", "destroy")
+_BUCKETS = len(Courier.BOUNDS_S) + 1
 
 
 class LedgerCollector(Collector):
@@ -102,47 +109,69 @@ def _labelled(
     return metric
 
 
-class PlatformMetrics:
-    """Counts and times the platform's calls.
+class PlatformMetrics(Collector):
+    """Counts and times the platform's calls: the host's, and those a courier made without it.
 
     Args:
         registry: where the metrics are registered.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._calls = Counter(
-            "pilotlight_platform_calls", "Platform calls ended.", ["call", "result"], registry=registry
-        )
-        self._seconds = Histogram(
-            "pilotlight_platform_call_seconds",
-            "Duration of platform calls, with their retries.",
-            ["call"],
-            registry=registry,
-            buckets=_CALL_SECONDS,
-        )
-        self._in_flight = Gauge(
-            "pilotlight_platform_calls_in_flight", "Platform calls now.", ["call"], registry=registry
-        )
-        for call in ("create", "init", "destroy"):  # a series that starts at 0 shows its first failure as a rise
-            self._in_flight.labels(call)
-            self._seconds.labels(call)
-            for result in ("ok", "error"):
-                self._calls.labels(call, result)
+        self._calls = {name: _Calls() for name in _CALLS}
+        self._courier: Courier | None = None
+        registry.register(self)
+
+    def watch(self, courier: Courier) -> None:
+        """Add a courier's calls to what is reported."""
+        self._courier = courier
 
     @contextmanager
     def call(self, name: str) -> Iterator[None]:
         """Measure the call made inside; an exception counts as an error."""
         started = time.perf_counter()
-        in_flight = self._in_flight.labels(name)
-        in_flight.inc()
-        result = "error"
+        calls = self._calls[name]
+        calls.in_flight += 1
         try:
             yield
-            result = "ok"
+        except BaseException:
+            calls.errors += 1
+            raise
+        else:
+            calls.ok += 1
         finally:
-            in_flight.dec()
-            self._calls.labels(name, result).inc()
-            self._seconds.labels(name).observe(time.perf_counter() - started)
+            took = time.perf_counter() - started
+            calls.in_flight -= 1
+            calls.seconds += took
+            calls.by_duration[bisect_left(Courier.BOUNDS_S, took)] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all of it; a series that starts at 0 shows its first failure as a rise."""
+        ended = CounterMetricFamily("pilotlight_platform_calls", "Platform calls ended.", labels=["call", "result"])
+        seconds = HistogramMetricFamily(
+            "pilotlight_platform_call_seconds", "Duration of platform calls, with their retries.", labels=["call"]
+        )
+        in_flight = GaugeMetricFamily("pilotlight_platform_calls_in_flight", "Platform calls now.", labels=["call"])
+        carried = self._courier.calls() if self._courier else [(0, [0] * _BUCKETS, 0.0)] * len(_CALLS)
+        for (name, calls), (now, by_duration, total) in zip(self._calls.items(), carried, strict=True):
+            ended.add_metric([name, "ok"], calls.ok + sum(by_duration))
+            ended.add_metric([name, "error"], calls.errors)
+            counts = map(add, calls.by_duration, by_duration)
+            bounds = [*map(floatToGoString, Courier.BOUNDS_S), "+Inf"]
+            buckets = list(zip(bounds, accumulate(counts), strict=True))
+            seconds.add_metric([name], buckets, calls.seconds + total)
+            in_flight.add_metric([name], calls.in_flight + now)
+        yield from (ended, seconds, in_flight)
+
+
+@dataclass(slots=True)
+class _Calls:
+    """What the host's calls of one kind came to; changed on the event loop alone."""
+
+    ok: int = 0
+    errors: int = 0
+    in_flight: int = 0
+    seconds: float = 0.0
+    by_duration: list[int] = field(default_factory=lambda: [0] * _BUCKETS)
 
 
 class MetricsServer:

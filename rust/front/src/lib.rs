@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod courier;
 mod instance_id;
 mod memory;
 mod refusal;
@@ -15,6 +16,7 @@ mod settle;
 mod waiting;
 pub mod wire;
 
+pub use courier::{Calls, Courier, CourierConfig, Kind, Left};
 pub use memory::memory_mb_from;
 pub use refusal::{Refusal, Unserved};
 pub use service::{Assigned, Service, ServiceConfig};

@@ -1,4 +1,4 @@
-//! The messages of the Scaler service that the core reads and writes, as in `proto/`.
+//! The messages of both services that the core reads and writes, as in `proto/`.
 //!
 //! Fields that the core does not use are left out: decoding skips them.
 
@@ -85,6 +85,91 @@ pub struct IdleReply {
     /// What went wrong.
     #[prost(string, optional, tag = "3")]
     pub error_message: Option<String>,
+}
+
+/// Asks a platform for a slot.
+#[derive(Clone, PartialEq, Message)]
+pub struct CreateSlotRequest {
+    /// The caller's name of the request.
+    #[prost(string, tag = "1")]
+    pub request_id: String,
+    /// The slot's size.
+    #[prost(message, optional, tag = "2")]
+    pub resource_config: Option<ResourceConfig>,
+}
+
+/// The size of a slot.
+#[derive(Clone, PartialEq, Message)]
+pub struct ResourceConfig {
+    /// Its memory.
+    #[prost(uint64, tag = "1")]
+    pub memory_in_megabytes: u64,
+}
+
+/// The answer to a CreateSlot.
+#[derive(Clone, PartialEq, Message)]
+pub struct CreateSlotReply {
+    /// A [`Status`].
+    #[prost(enumeration = "Status", tag = "1")]
+    pub status: i32,
+    /// The slot.
+    #[prost(message, optional, tag = "2")]
+    pub slot: Option<Slot>,
+}
+
+/// A slot.
+#[derive(Clone, PartialEq, Message)]
+pub struct Slot {
+    /// The platform's name of it.
+    #[prost(string, tag = "1")]
+    pub id: String,
+}
+
+/// Asks a platform to make a slot an instance.
+#[derive(Clone, PartialEq, Message)]
+pub struct InitRequest {
+    /// The caller's name of the request.
+    #[prost(string, tag = "1")]
+    pub request_id: String,
+    /// The platform's name of the slot.
+    #[prost(string, tag = "2")]
+    pub slot_id: String,
+    /// The scaler's name of the instance.
+    #[prost(string, tag = "3")]
+    pub instance_id: String,
+    /// The function.
+    #[prost(message, optional, tag = "4")]
+    pub meta_data: Option<Meta>,
+}
+
+/// The answer to an Init.
+#[derive(Clone, PartialEq, Message)]
+pub struct InitReply {
+    /// A [`Status`].
+    #[prost(enumeration = "Status", tag = "1")]
+    pub status: i32,
+}
+
+/// Gives a slot back.
+#[derive(Clone, PartialEq, Message)]
+pub struct DestroySlotRequest {
+    /// The caller's name of the request.
+    #[prost(string, tag = "1")]
+    pub request_id: String,
+    /// The platform's name of the slot.
+    #[prost(string, tag = "2")]
+    pub id: String,
+    /// Why.
+    #[prost(string, optional, tag = "3")]
+    pub reason: Option<String>,
+}
+
+/// The answer to a DestroySlot.
+#[derive(Clone, PartialEq, Message)]
+pub struct DestroySlotReply {
+    /// A [`Status`].
+    #[prost(enumeration = "Status", tag = "1")]
+    pub status: i32,
 }
 
 /// The protocol's own status inside replies.

@@ -2,59 +2,18 @@
 
 use std::rc::Rc;
 
-use bytes::{Bytes, BytesMut};
-use h2::client::{Builder, ResponseFuture, SendRequest};
-use http::{HeaderMap, Method, Request};
+use bytes::Bytes;
+use h2::client::{Builder, SendRequest};
+use http::{Method, Request};
+use pilotlight_grpc::{Failure, frame, receive};
 use prost::Message;
 use tokio::net::TcpStream;
 
 use crate::error::LoadError;
-use crate::wire::{frame, unframe};
 
 /// Room for every reply in flight: a connection never waits for its window.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 1 << 30;
-
-/// Names of gRPC's status codes.
-const STATUS: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
-
-/// Why a call has no usable reply.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    /// What it is counted under: gRPC's status, or what the client saw instead.
-    pub(crate) status: &'static str,
-    pub(crate) message: String,
-}
-
-impl Failure {
-    pub(crate) fn new(status: &'static str, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
-    }
-}
-
-impl From<h2::Error> for Failure {
-    fn from(error: h2::Error) -> Self {
-        Self::new("UNAVAILABLE", error.to_string())
-    }
-}
 
 /// A connection; clones share it.
 #[derive(Clone, Debug)]
@@ -99,44 +58,8 @@ impl Channel {
         let mut sender = self.sender.clone().ready().await?;
         let (response, mut stream) = sender.send_request(template.clone(), false)?;
         stream.send_data(frame(message), true)?;
-        let body = receive(response).await?;
-        unframe(body)
-            .and_then(|message| R::decode(message).map_err(|_| "the reply does not parse"))
-            .map_err(|text| Failure::new("INTERNAL", text))
+        R::decode(receive(response).await?).map_err(|_| Failure::new("INTERNAL", "the reply does not parse"))
     }
-}
-
-/// Returns the body of a response whose status is OK.
-async fn receive(response: ResponseFuture) -> Result<Bytes, Failure> {
-    let (head, mut body) = response.await?.into_parts();
-    if head.status != 200 {
-        return Err(Failure::new("UNAVAILABLE", format!("HTTP status {}", head.status.as_u16())));
-    }
-    if head.headers.contains_key("grpc-status") {
-        outcome(&head.headers)?;
-    }
-    let mut received = Bytes::new();
-    while let Some(chunk) = body.data().await {
-        let chunk = chunk?;
-        body.flow_control().release_capacity(chunk.len())?;
-        received = if received.is_empty() { chunk } else { BytesMut::from_iter([received, chunk].concat()).freeze() };
-    }
-    match body.trailers().await? {
-        Some(trailers) => outcome(&trailers)?,
-        None if head.headers.contains_key("grpc-status") => {}
-        None => return Err(Failure::new("INTERNAL", "the response has no grpc-status")),
-    }
-    Ok(received)
-}
-
-fn outcome(headers: &HeaderMap) -> Result<(), Failure> {
-    let code = headers.get("grpc-status").map(http::HeaderValue::as_bytes);
-    if code == Some(b"0") {
-        return Ok(());
-    }
-    let number = code.and_then(|code| std::str::from_utf8(code).ok()).and_then(|code| code.parse::<usize>().ok());
-    let message = headers.get("grpc-message").map_or_else(String::new, |text| String::from_utf8_lossy(text.as_bytes()).into_owned());
-    Err(Failure::new(number.and_then(|number| STATUS.get(number).copied()).unwrap_or("UNKNOWN"), message))
 }
 
 fn template(target: &str, method: &str) -> Request<()> {

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use pilotlight_grpc::Failure;
 use prost::Message;
 
-use crate::client::{Channel, Failure};
+use crate::client::Channel;
 use crate::mix::Function;
 use crate::record::{Origin, Recorder, Step};
 use crate::wire::{AssignReply, Assignment, ExecutionResult, IdleReply, IdleRequest};

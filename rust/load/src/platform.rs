@@ -13,13 +13,14 @@ use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
 use h2::{RecvStream, server};
 use http::{HeaderMap, HeaderValue, Request, Response};
+use pilotlight_grpc::{frame, unframe};
 use prost::Message;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::error::LoadError;
-use crate::wire::{CreateSlotReply, CreateSlotRequest, InitReply, Slot, frame, unframe};
+use crate::wire::{CreateSlotReply, CreateSlotRequest, InitReply, Slot};
 
 /// Calls a platform has answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

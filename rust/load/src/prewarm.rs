@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use pilotlight_grpc::Failure;
 use prost::Message;
 use tokio::task::{JoinSet, LocalSet};
 
-use crate::client::{Channel, Failure};
+use crate::client::Channel;
 use crate::config::LoadConfig;
 use crate::error::LoadError;
 use crate::mix::Function;

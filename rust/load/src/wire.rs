@@ -1,12 +1,9 @@
-//! The messages of both services as the load sees them, and gRPC's framing.
+//! The messages of both services as the load sees them.
 //!
 //! Strings and sub-messages are length-delimited like bytes, so what is only passed on is declared as bytes and never parsed or copied.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use prost::Message;
-
-/// gRPC's prefix: a compression flag and a big-endian length.
-const PREFIX: usize = 5;
 
 /// A function, as every request that calls it describes it.
 #[derive(Clone, PartialEq, Message)]
@@ -110,46 +107,4 @@ pub(crate) struct InitReply {
     pub(crate) create_time: u64,
     #[prost(uint64, tag = "3")]
     pub(crate) init_duration_in_ms: u64,
-}
-
-/// Encodes a message with gRPC's prefix.
-pub(crate) fn frame(message: &impl Message) -> Bytes {
-    let length = message.encoded_len();
-    let mut frame = BytesMut::with_capacity(PREFIX + length);
-    frame.put_u8(0);
-    frame.put_u32(u32::try_from(length).expect("a message is short"));
-    message.encode(&mut frame).expect("the buffer has room");
-    frame.freeze()
-}
-
-/// Takes gRPC's prefix off; the text says what is wrong with it.
-pub(crate) fn unframe(mut body: Bytes) -> Result<Bytes, &'static str> {
-    if body.len() < PREFIX {
-        return Err("the body is shorter than gRPC's prefix");
-    }
-    let prefix = body.split_to(PREFIX);
-    if prefix[0] != 0 {
-        return Err("the message is compressed, which was not offered");
-    }
-    let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]);
-    if usize::try_from(length) == Ok(body.len()) { Ok(body) } else { Err("the body is not one message of the length its prefix says") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frame_round_trips() {
-        let reply = IdleReply { status: 4, error_message: Some("no".to_owned()) };
-        let message = unframe(frame(&reply)).expect("a frame");
-        assert_eq!(IdleReply::decode(message).expect("a message"), reply);
-    }
-
-    #[test]
-    fn broken_frames_are_refused() {
-        for body in [&b"\0\0\0"[..], b"\x01\0\0\0\x01x", b"\0\0\0\0\x02x", b"\0\0\0\0\x01xy"] {
-            assert!(unframe(Bytes::from_static(body)).is_err(), "{body:?}");
-        }
-    }
 }

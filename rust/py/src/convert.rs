@@ -1,7 +1,9 @@
 //! From what a service leaves for its host to what Python sees of it.
 
+use std::sync::{Arc, OnceLock};
+
 use pilotlight_core::{FunctionId, SlotId, WakeError};
-use pilotlight_front::{HostCommand, Service};
+use pilotlight_front::{Courier, HostCommand, Service};
 use prost::Message;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -16,36 +18,67 @@ pub(crate) fn encode<'py>(py: Python<'py>, message: &impl Message) -> PyResult<B
     })
 }
 
-/// Returns a reply alone, or with the commands that came with it.
-pub(crate) fn answer<'py>(py: Python<'py>, service: &Service, reply: &impl Message, left: Vec<HostCommand>) -> PyResult<Bound<'py, PyAny>> {
-    let reply = encode(py, reply)?;
-    if left.is_empty() {
-        return Ok(reply.into_any());
-    }
-    let commands = commands(py, service, left)?.unbind();
-    Ok(Bound::new(py, Outcome { reply: Some(reply.unbind()), waiter: None, commands })?.into_any())
+/// Where the commands of one service go: to its courier if it has one, but for what is the host's alone.
+pub(crate) struct Outbox {
+    service: Arc<Service>,
+    courier: OnceLock<Arc<Courier>>,
 }
 
-/// Converts commands, in their order.
-pub(crate) fn commands<'py>(py: Python<'py>, service: &Service, left: Vec<HostCommand>) -> PyResult<Bound<'py, PyList>> {
-    let list = PyList::empty(py);
-    for command in left {
-        match command {
-            HostCommand::CreateSlot { slot, function, memory_mb } => {
-                let key = service.spec(function).key.to_string();
-                list.append(CreateSlot { slot: slot.to_bits(), memory_mb, key })?;
-            }
-            HostCommand::Init { slot, function } => list.append(init(service, slot, function))?,
-            HostCommand::DestroySlot { slot, reason } => {
-                list.append(DestroySlot { slot: slot.to_bits(), reason: reason.as_str() })?;
-            }
-            HostCommand::Wake(woken) => list.append(wake(woken))?,
+impl Outbox {
+    pub(crate) fn new(service: Arc<Service>) -> Self {
+        Self { service, courier: OnceLock::new() }
+    }
+
+    /// Gives the service a courier; false: it has one.
+    pub(crate) fn attach(&self, courier: Arc<Courier>) -> bool {
+        self.courier.set(courier).is_ok()
+    }
+
+    /// Returns a reply alone, or with the commands that came with it.
+    pub(crate) fn answer<'py>(&self, py: Python<'py>, reply: &impl Message, left: Vec<HostCommand>) -> PyResult<Bound<'py, PyAny>> {
+        let reply = encode(py, reply)?;
+        if left.is_empty() {
+            return Ok(reply.into_any());
         }
+        let commands = self.commands(py, left)?;
+        if commands.is_empty() {
+            return Ok(reply.into_any());
+        }
+        Ok(Bound::new(py, Outcome { reply: Some(reply.unbind()), waiter: None, commands: commands.unbind() })?.into_any())
     }
-    Ok(list)
+
+    /// Returns the commands for the host, in their order.
+    pub(crate) fn commands<'py>(&self, py: Python<'py>, left: Vec<HostCommand>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        if let Some(courier) = self.courier.get() {
+            for woken in courier.execute(left) {
+                list.append(wake(woken))?;
+            }
+        } else {
+            for host_command in left {
+                list.append(command(py, &self.service, host_command)?)?;
+            }
+        }
+        Ok(list)
+    }
 }
 
-fn wake(pilotlight_front::Wake { waiter, answer }: pilotlight_front::Wake) -> Wake {
+/// Converts one command.
+pub(crate) fn command<'py>(py: Python<'py>, service: &Service, command: HostCommand) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match command {
+        HostCommand::CreateSlot { slot, function, memory_mb } => {
+            let key = service.spec(function).key.to_string();
+            Bound::new(py, CreateSlot { slot: slot.to_bits(), memory_mb, key })?.into_any()
+        }
+        HostCommand::Init { slot, function } => Bound::new(py, init(service, slot, function))?.into_any(),
+        HostCommand::DestroySlot { slot, reason } => {
+            Bound::new(py, DestroySlot { slot: slot.to_bits(), reason: reason.as_str() })?.into_any()
+        }
+        HostCommand::Wake(woken) => Bound::new(py, wake(woken))?.into_any(),
+    })
+}
+
+pub(crate) fn wake(pilotlight_front::Wake { waiter, answer }: pilotlight_front::Wake) -> Wake {
     let waiter = waiter.to_bits();
     match answer {
         Ok(reply) => Wake { waiter, reply: Some(reply.encode_to_vec()), error: None },

@@ -6,7 +6,9 @@
 mod blocks;
 mod commands;
 mod convert;
+mod courier;
 mod errors;
+mod grpc_client;
 mod ledger;
 mod load;
 mod native;
@@ -24,7 +26,11 @@ mod _core {
     #[pymodule_export]
     use super::commands::{CreateSlot, DestroySlot, Init, Outcome, Wake};
     #[pymodule_export]
+    use super::courier::{Courier, LateOutcome, LeftCall, RefusedReport};
+    #[pymodule_export]
     use super::errors::{Draining, InstanceNotFound, InvalidRequest, LoadError, Overloaded, PilotlightError, SlotNotFound};
+    #[pymodule_export]
+    use super::grpc_client::GrpcClient;
     #[pymodule_export]
     use super::load::{InstantPlatform, load_engine, load_grpc};
     #[pymodule_export]

@@ -5,20 +5,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pilotlight_core::Nanos;
-use pilotlight_front::Service;
-use pilotlight_front::server::{Clock, HandOver, Server, ServerConfig, StartError};
+use pilotlight_front::HostCommand;
+use pilotlight_front::server::{Clock, Server, ServerConfig, StartError};
+use pilotlight_grpc::HandOver;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::convert::commands;
+use crate::convert::Outbox;
 use crate::scaler::Scaler;
 
 /// The Scaler service answered by threads of its own. It listens once made.
 #[pyclass(frozen, module = "pilotlight._core")]
 pub(crate) struct NativeServer {
-    service: Arc<Service>,
-    hand_over: Arc<HandOver>,
+    outbox: Arc<Outbox>,
+    hand_over: Arc<HandOver<HostCommand>>,
     server: Mutex<Server>,
     #[pyo3(get)]
     port: u16,
@@ -44,10 +45,11 @@ impl NativeServer {
         let clock = Clock::set(Nanos(now_ns));
         let keep_alive = (keepalive_ns > 0).then(|| Duration::from_nanos(keepalive_ns));
         let config = ServerConfig { address, threads, keep_alive, max_connections, max_calls, authorization, descriptors };
-        let (service, hand_over) = (Arc::clone(&scaler.service), Arc::new(HandOver::new()?));
-        let server = py.detach(|| Server::start(&config, Arc::clone(&service), clock, Arc::clone(&hand_over))).map_err(start_error)?;
+        let hand_over = Arc::new(HandOver::new()?);
+        let service = Arc::clone(&scaler.service);
+        let server = py.detach(|| Server::start(&config, service, clock, Arc::clone(&hand_over))).map_err(start_error)?;
         let port = server.address().port();
-        Ok(Self { service, hand_over, server: Mutex::new(server), port })
+        Ok(Self { outbox: Arc::clone(&scaler.outbox), hand_over, server: Mutex::new(server), port })
     }
 
     /// The descriptor that is readable when there are commands to take.
@@ -57,7 +59,7 @@ impl NativeServer {
 
     /// Takes the commands that calls have led to.
     fn take_commands<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        commands(py, &self.service, self.hand_over.take())
+        self.outbox.commands(py, self.hand_over.take())
     }
 
     /// Turns health `NOT_SERVING`; calls are answered as before.

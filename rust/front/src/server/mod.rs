@@ -7,7 +7,6 @@
 mod call;
 mod clock;
 mod connection;
-mod hand_over;
 mod keep_alive;
 mod listener;
 mod message;
@@ -27,6 +26,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use pilotlight_grpc::HandOver;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -36,9 +36,9 @@ use self::other::Others;
 use self::shared::Shared;
 use self::worker::Worker;
 use crate::service::Service;
+use crate::settle::HostCommand;
 
 pub use self::clock::Clock;
-pub use self::hand_over::HandOver;
 
 /// Settings of a [`Server`].
 #[derive(Clone, Debug)]
@@ -91,7 +91,12 @@ impl Server {
     /// # Errors
     ///
     /// See [`StartError`].
-    pub fn start(config: &ServerConfig, service: Arc<Service>, clock: Clock, hand_over: Arc<HandOver>) -> Result<Self, StartError> {
+    pub fn start(
+        config: &ServerConfig,
+        service: Arc<Service>,
+        clock: Clock,
+        hand_over: Arc<HandOver<HostCommand>>,
+    ) -> Result<Self, StartError> {
         let others = Others::new(&config.descriptors).map_err(StartError::Descriptor)?;
         let shared = Arc::new(Shared::new(service, clock, hand_over, others, config));
         let runtimes = (0..config.threads.max(1)).map(|_| worker::runtime()).collect::<io::Result<Vec<_>>>()?;

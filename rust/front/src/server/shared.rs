@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use pilotlight_grpc::HandOver;
+
 use super::ServerConfig;
 use super::clock::Clock;
-use super::hand_over::HandOver;
 use super::other::Others;
 use crate::service::Service;
+use crate::settle::HostCommand;
 use crate::wire::AssignReply;
 
 /// Bytes of messages that came in part, over all connections.
@@ -17,7 +19,7 @@ const MOST_PARTIAL_BYTES: usize = 64 << 20;
 pub(super) struct Shared {
     pub(super) service: Arc<Service>,
     pub(super) clock: Clock,
-    pub(super) hand_over: Arc<HandOver>,
+    pub(super) hand_over: Arc<HandOver<HostCommand>>,
     pub(super) others: Others,
     /// What Assign and Idle must carry as `authorization`, if anything.
     pub(super) authorization: Option<Vec<u8>>,
@@ -29,7 +31,13 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(service: Arc<Service>, clock: Clock, hand_over: Arc<HandOver>, others: Others, config: &ServerConfig) -> Self {
+    pub(super) fn new(
+        service: Arc<Service>,
+        clock: Clock,
+        hand_over: Arc<HandOver<HostCommand>>,
+        others: Others,
+        config: &ServerConfig,
+    ) -> Self {
         Self {
             service,
             clock,

@@ -12,9 +12,10 @@ use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request};
 use pilotlight_core::policy::PolicySpec;
 use pilotlight_core::{EngineConfig, Nanos};
-use pilotlight_front::server::{Clock, HandOver, Server, ServerConfig};
+use pilotlight_front::server::{Clock, Server, ServerConfig};
 use pilotlight_front::wire::{AssignReply, AssignRequest, Assignment, IdleRequest, Meta};
 use pilotlight_front::{HostCommand, Service, ServiceConfig};
+use pilotlight_grpc::HandOver;
 use prost::Message;
 use tokio::net::TcpStream;
 
