@@ -50,6 +50,19 @@ async def test_drain_lets_a_running_request_end(start_scaler: Starter) -> None:
     assert scaler.platform.live == {}
 
 
+async def test_drain_takes_an_instance_back_from_whoever_connects_anew(
+    start_scaler: Starter, connect: Callable[[str], Client]
+) -> None:
+    scaler = await start_scaler(drain_timeout="60s")
+    running = await scaler.client.assign("f")
+    drain = asyncio.ensure_future(scaler.app.drain())
+    assert (await scaler.client.refusal(scaler.client.assign("f"))).code() == grpc.StatusCode.UNAVAILABLE
+    await scaler.client.channel.close()
+    assert (await connect(scaler.app.address).idle(running)).status == pb.Ok
+    assert await drain == 0
+    assert scaler.platform.live == {}
+
+
 async def test_drain_destroys_what_still_runs_after_its_timeout(start_scaler: Starter) -> None:
     scaler = await start_scaler(drain_timeout="50ms")
     await scaler.client.assign("f")

@@ -10,7 +10,7 @@ use pilotlight_core::{
 use crate::instance_id;
 use crate::memory::memory_mb_from;
 use crate::refusal::Refusal;
-use crate::settle::HostCommand;
+use crate::settle::{Binding, HostCommand};
 use crate::waiting::{Caller, Request, Waiting};
 use crate::wire::{self, AssignReply, AssignRequest, Assignment, IdleReply, IdleRequest, Meta, Status};
 
@@ -157,8 +157,13 @@ impl Service {
 
     /// Takes back the instance of a reply that could not be delivered.
     pub fn abandon(&self, now: Nanos, reply: &AssignReply) -> Vec<HostCommand> {
+        self.binding(reply).map_or_else(Vec::new, |binding| self.release(now, binding))
+    }
+
+    /// Takes back an instance that was given away.
+    pub(crate) fn release(&self, now: Nanos, binding: Binding) -> Vec<HostCommand> {
         let mut issued = Vec::new();
-        self.take_back(now, reply, &mut issued);
+        self.take_back(now, binding, &mut issued);
         self.settle(now, issued, None)
     }
 

@@ -1,6 +1,6 @@
 //! From the engine's commands to what is left for the host: answers to calls of a front in Rust are given on the way.
 
-use pilotlight_core::{Command, DestroyReason, FunctionId, Nanos, SlotId, WaiterId, WakeError};
+use pilotlight_core::{Command, DestroyReason, FunctionId, Nanos, RequestTag, SlotId, WaiterId, WakeError};
 
 use crate::instance_id;
 use crate::refusal::Unserved;
@@ -47,6 +47,13 @@ pub struct Wake {
     pub answer: Answer,
 }
 
+/// An instance and the request that it serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Binding {
+    slot: SlotId,
+    request: RequestTag,
+}
+
 impl Service {
     /// Answers the front's calls among the commands and returns the others, in their order. `failure`: the text of the failed start that
     /// issued them.
@@ -87,8 +94,10 @@ impl Service {
         match caller {
             Caller::Host => return Some(HostCommand::Wake(Wake { waiter, answer })),
             Caller::Front(call) => {
-                if let Err(Ok(undelivered)) = call.send(answer) {
-                    self.take_back(now, &undelivered, issued);
+                if let Err(Ok(undelivered)) = call.send(answer)
+                    && let Some(binding) = self.binding(&undelivered)
+                {
+                    self.take_back(now, binding, issued);
                 }
             }
         }
@@ -101,12 +110,16 @@ impl Service {
         AssignReply { status: Status::Ok.into(), assigment: Some(Assignment { request_id, meta_key, instance_id }) }
     }
 
-    /// Returns the instance of a reply that nobody got. One that is gone already, as after `abandon_busy`, leaves nothing to take back.
-    pub(crate) fn take_back(&self, now: Nanos, reply: &AssignReply, issued: &mut Vec<Command>) {
-        let Some(assignment) = &reply.assigment else { return };
-        if let Some(instance) = instance_id::decode(self.boot_id, &assignment.instance_id) {
-            self.engine.handle_abandon(now, instance, self.tag(&assignment.request_id), issued);
-        }
+    /// What a reply gives away.
+    pub(crate) fn binding(&self, reply: &AssignReply) -> Option<Binding> {
+        let assignment = reply.assigment.as_ref()?;
+        let slot = instance_id::decode(self.boot_id, &assignment.instance_id)?;
+        Some(Binding { slot, request: self.tag(&assignment.request_id) })
+    }
+
+    /// Returns an instance that nobody got. One that is gone already, as after `abandon_busy`, leaves nothing to take back.
+    pub(crate) fn take_back(&self, now: Nanos, Binding { slot, request }: Binding, issued: &mut Vec<Command>) {
+        self.engine.handle_abandon(now, slot, request, issued);
     }
 }
 

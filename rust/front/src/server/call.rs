@@ -11,6 +11,7 @@ use pilotlight_core::{Nanos, WaiterId};
 use tokio::sync::oneshot;
 
 use super::message::{self, Incoming, Unread};
+use super::outbox::{Delivery, Outbox, Payload};
 use super::request::Rpc;
 use super::response::{begin, fail, finish, has_room};
 use super::shared::Shared;
@@ -26,7 +27,8 @@ use crate::wire::AssignReply;
 pub(super) struct Call {
     pub(super) rpc: Rpc,
     pub(super) deadline: Option<Nanos>,
-    pub(super) respond: SendResponse<Bytes>,
+    pub(super) respond: SendResponse<Payload>,
+    pub(super) outbox: Arc<Outbox>,
 }
 
 /// What the engine says to a call.
@@ -102,42 +104,15 @@ fn idle(shared: &Shared, now: Nanos, request: &[u8]) -> (Decision, Vec<HostComma
 pub(super) fn reply(shared: &Arc<Shared>, mut call: Call, decision: Decision) {
     let (bytes, instance) = match decision {
         Decision::Idle(bytes) => (bytes, None),
-        Decision::Assigned(reply) => (message::encode(&reply), Some(Delivery::new(shared, reply))),
+        Decision::Assigned(reply) => (message::encode(&reply), Some(Delivery::new(call.outbox, shared.service.binding(&reply)))),
         Decision::Failed(failure) => return fail(&mut call.respond, &failure),
         Decision::Waiting(..) => unreachable!("a request that waits has nothing to send yet"),
     };
     let Ok(mut stream) = begin(&mut call.respond, &bytes) else { return };
-    if !has_room(&stream, &bytes) {
+    if has_room(&stream, &bytes) {
+        // A stream that has gone drops the reply, and with it the instance.
+        let _ = finish(&mut stream, bytes, instance);
+    } else {
         slow::deliver(shared, stream, bytes, instance);
-    } else if finish(&mut stream, bytes).is_ok()
-        && let Some(instance) = instance
-    {
-        instance.done();
-    }
-}
-
-/// An instance on its way to a client: dropped before it is done, it returns to the engine.
-#[derive(Debug)]
-pub(super) struct Delivery {
-    shared: Arc<Shared>,
-    reply: Option<AssignReply>,
-}
-
-impl Delivery {
-    fn new(shared: &Arc<Shared>, reply: AssignReply) -> Self {
-        Self { shared: Arc::clone(shared), reply: Some(reply) }
-    }
-
-    /// The connection has it.
-    pub(super) fn done(mut self) {
-        self.reply = None;
-    }
-}
-
-impl Drop for Delivery {
-    fn drop(&mut self) {
-        if let Some(reply) = &self.reply {
-            self.shared.take_back(reply);
-        }
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::{Builder, Connection, SendResponse};
 use http::Request;
@@ -17,6 +16,7 @@ use tokio::time::timeout;
 use super::call::{self, Call};
 use super::keep_alive::KeepAlive;
 use super::other;
+use super::outbox::{Outbox, Payload};
 use super::request::{self, Wanted};
 use super::response::{fail, refuse_http};
 use super::shared::Shared;
@@ -59,21 +59,24 @@ impl Settings {
     }
 }
 
-/// Serves a connection until it ends. Once `closing` is true, open calls may end, and no new ones are taken.
-pub(super) async fn serve(socket: TcpStream, settings: Settings, shared: Arc<Shared>, mut closing: watch::Receiver<bool>) {
+/// Serves a connection until it ends. Once `leave` is true its client is asked to go: calls that are under way may end, and so may those that
+/// it makes before it has heard.
+pub(super) async fn serve(socket: TcpStream, settings: Settings, shared: Arc<Shared>, mut leave: watch::Receiver<bool>) {
     // Only clients are hurt by a refusal, and they see the same error on a later write.
     let _ = socket.set_nodelay(true);
-    let handshake = timeout(HANDSHAKE_PATIENCE, settings.builder.handshake(Socket::new(socket)));
+    let outbox = Arc::new(Outbox::new(Arc::clone(&shared)));
+    let handshake = timeout(HANDSHAKE_PATIENCE, settings.builder.handshake(Socket::new(socket, Arc::clone(&outbox))));
     let Ok(Ok(mut connection)) = handshake.await else { return };
     let pings = connection.ping_pong();
     let driver = Driver {
         connection,
         shared,
+        outbox,
         keep_alive: settings.keep_alive.zip(pings).map(|(pause, pings)| KeepAlive::new(pings, pause)),
         batch: Vec::new(),
-        closing: Some(Box::pin(async move {
+        leave: Some(Box::pin(async move {
             // An error: the server has gone already.
-            let _ = closing.wait_for(|closing| *closing).await;
+            let _ = leave.wait_for(|leave| *leave).await;
         })),
     };
     let mut driver = driver;
@@ -81,18 +84,19 @@ pub(super) async fn serve(socket: TcpStream, settings: Settings, shared: Arc<Sha
 }
 
 struct Driver {
-    connection: Connection<Socket<TcpStream>, Bytes>,
+    connection: Connection<Socket<TcpStream>, Payload>,
     shared: Arc<Shared>,
+    outbox: Arc<Outbox>,
     keep_alive: Option<KeepAlive>,
-    batch: Vec<(Request<RecvStream>, SendResponse<Bytes>)>,
-    closing: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    batch: Vec<(Request<RecvStream>, SendResponse<Payload>)>,
+    leave: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Driver {
     /// Ready once the connection has ended, or its peer is found dead.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.closing.as_mut().is_some_and(|closing| closing.as_mut().poll(cx).is_ready()) {
-            self.closing = None;
+        if self.leave.as_mut().is_some_and(|leave| leave.as_mut().poll(cx).is_ready()) {
+            self.leave = None;
             self.connection.graceful_shutdown();
         }
         loop {
@@ -128,10 +132,13 @@ impl Driver {
         false
     }
 
-    fn begin(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>, cx: &mut Context<'_>) {
+    fn begin(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Payload>, cx: &mut Context<'_>) {
         let (head, body) = request.into_parts();
         match request::read(&head, self.shared.authorization.as_deref(), || self.shared.clock.now()) {
-            Wanted::Call { rpc, deadline } => call::serve(&self.shared, Call { rpc, deadline, respond }, body, cx),
+            Wanted::Call { rpc, deadline } => {
+                let call = Call { rpc, deadline, respond, outbox: Arc::clone(&self.outbox) };
+                call::serve(&self.shared, call, body, cx);
+            }
             Wanted::Other => other::serve(&self.shared, Request::from_parts(head, body), respond),
             Wanted::Failed(failure) => fail(&mut respond, &failure),
             Wanted::NotGrpc(status) => refuse_http(&mut respond, status),

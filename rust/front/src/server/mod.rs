@@ -7,10 +7,12 @@
 mod call;
 mod clock;
 mod connection;
+mod frames;
 mod keep_alive;
 mod listener;
 mod message;
 mod other;
+mod outbox;
 mod request;
 mod response;
 mod shared;
@@ -34,7 +36,7 @@ use tokio::task::AbortHandle;
 use self::connection::Settings;
 use self::other::Others;
 use self::shared::Shared;
-use self::worker::Worker;
+use self::worker::{Stage, Worker};
 use crate::service::Service;
 use crate::settle::HostCommand;
 
@@ -81,7 +83,7 @@ pub struct Server {
     shared: Arc<Shared>,
     accepting: AbortHandle,
     main: Handle,
-    closing: watch::Sender<Option<Duration>>,
+    stage: watch::Sender<Stage>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -109,17 +111,17 @@ impl Server {
             (listener, address)
         };
         main.block_on(shared.others.set_serving(true));
-        let (closing, closed) = watch::channel(None);
+        let (stage, staged) = watch::channel(Stage::Serving);
         let (mut workers, mut threads) = (Vec::new(), Vec::new());
         for (number, runtime) in runtimes.into_iter().enumerate() {
             let (sender, accepted) = mpsc::unbounded_channel();
             workers.push(sender);
             let settings = Settings::new(config.max_calls, config.keep_alive);
-            let worker = Worker { settings, shared: Arc::clone(&shared), accepted, closing: closed.clone() };
+            let worker = Worker { settings, shared: Arc::clone(&shared), accepted, stage: staged.clone() };
             threads.push(worker.start(number, runtime)?);
         }
         let accepting = main.spawn(listener::accept(listener, shared.connections.clone(), workers)).abort_handle();
-        Ok(Self { address, shared, accepting, main, closing, threads })
+        Ok(Self { address, shared, accepting, main, stage, threads })
     }
 
     /// Where it listens, with the port that was bound.
@@ -134,16 +136,17 @@ impl Server {
         self.shared.connections.taken()
     }
 
-    /// Turns health to `NOT_SERVING`; calls are answered as before.
+    /// Turns health to `NOT_SERVING` and asks clients to go (GOAWAY). Calls are answered as before, and so are those on new connections: an
+    /// instance that is out comes back on one.
     pub fn begin_shutdown(&self) {
         self.main.block_on(self.shared.others.set_serving(false));
+        self.stage.send_replace(Stage::Draining);
     }
 
-    /// Accepts nothing more, asks clients to go, gives open calls some time to end, and ends what is left.
+    /// Accepts nothing more, asks all clients to go, gives open calls some time to end, and ends what is left.
     pub fn close(&mut self, grace: Duration) {
         self.accepting.abort();
-        // Nobody listens when the threads have ended already.
-        let _ = self.closing.send(Some(grace));
+        self.stage.send_replace(Stage::Closing(grace));
         for thread in self.threads.drain(..) {
             // A thread that panicked has ended too.
             let _ = thread.join();

@@ -19,6 +19,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 use tonic_reflection::server::Builder;
 use tower_service::Service;
 
+use super::outbox::Payload;
 use super::response::{Gone, fail, send_all};
 use super::shared::Shared;
 use super::status::{Code, Failure};
@@ -91,7 +92,7 @@ where
 }
 
 /// Serves a call in a task of its own.
-pub(super) fn serve(shared: &Arc<Shared>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+pub(super) fn serve(shared: &Arc<Shared>, request: Request<RecvStream>, mut respond: SendResponse<Payload>) {
     let path = request.uri().path();
     let Some(route) = shared.others.routes.iter().find(|route| path.starts_with(route.prefix)) else {
         return fail(&mut respond, &Failure::new(Code::Unimplemented, format!("there is no method {path}")));
@@ -114,7 +115,7 @@ pub(super) fn serve(shared: &Arc<Shared>, request: Request<RecvStream>, mut resp
 }
 
 /// Sends a response frame by frame, as the client's window allows.
-async fn send(response: Response<tonic::body::Body>, mut respond: SendResponse<Bytes>) -> Result<(), Gone> {
+async fn send(response: Response<tonic::body::Body>, mut respond: SendResponse<Payload>) -> Result<(), Gone> {
     let (head, body) = response.into_parts();
     let mut body = pin!(body);
     let ended = body.is_end_stream();
@@ -124,17 +125,17 @@ async fn send(response: Response<tonic::body::Body>, mut respond: SendResponse<B
     }
     while let Some(frame) = poll_fn(|cx| next_frame(body.as_mut(), &mut stream, cx)).await? {
         match frame.into_data() {
-            Ok(data) => send_all(&mut stream, data).await?,
+            Ok(data) => send_all(&mut stream, data, None).await?,
             Err(frame) => return Ok(stream.send_trailers(frame.into_trailers().unwrap_or_default())?),
         }
     }
-    Ok(stream.send_data(Bytes::new(), true)?)
+    Ok(stream.send_data(Bytes::new().into(), true)?)
 }
 
 /// The body's next frame, or the end of the stream, whichever comes first.
 fn next_frame(
     body: Pin<&mut tonic::body::Body>,
-    stream: &mut SendStream<Bytes>,
+    stream: &mut SendStream<Payload>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Option<Frame<Bytes>>, Gone>> {
     match body.poll_frame(cx) {

@@ -9,7 +9,7 @@ use super::ServerConfig;
 use super::clock::Clock;
 use super::other::Others;
 use crate::service::Service;
-use crate::settle::HostCommand;
+use crate::settle::{Binding, HostCommand};
 use crate::wire::AssignReply;
 
 /// Bytes of messages that came in part, over all connections.
@@ -50,9 +50,14 @@ impl Shared {
         }
     }
 
-    /// Returns the instance of a reply that was not delivered.
+    /// Returns the instance of a reply that is not to be sent.
     pub(super) fn take_back(&self, reply: &AssignReply) {
         self.hand_over.push(self.service.abandon(self.clock.now(), reply));
+    }
+
+    /// Returns an instance whose reply was not delivered.
+    pub(super) fn release(&self, binding: Binding) {
+        self.hand_over.push(self.service.release(self.clock.now(), binding));
     }
 
     /// Counts a call that is not answered on the spot; `None`: there are too many.

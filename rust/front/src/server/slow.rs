@@ -11,8 +11,9 @@ use h2::{RecvStream, SendStream};
 use pilotlight_core::WaiterId;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::call::{Call, Decision, Delivery, decide, reply};
+use super::call::{Call, Decision, decide, reply};
 use super::message::{Incoming, Unread};
+use super::outbox::{Delivery, Payload};
 use super::response::{fail, send_all, succeed};
 use super::shared::Shared;
 use super::status::{Code, Failure};
@@ -66,15 +67,13 @@ pub(super) fn wait(shared: &Arc<Shared>, mut call: Call, waiter: WaiterId, answe
 }
 
 /// Sends a reply that the client's window has no room for yet.
-pub(super) fn deliver(shared: &Arc<Shared>, mut stream: SendStream<Bytes>, bytes: Bytes, instance: Option<Delivery>) {
+pub(super) fn deliver(shared: &Arc<Shared>, mut stream: SendStream<Payload>, bytes: Bytes, instance: Option<Delivery>) {
     let Some(open) = shared.open_call() else { return };
     tokio::spawn(async move {
         let _open = open;
-        if send_all(&mut stream, bytes).await.is_ok()
-            && succeed(&mut stream).is_ok()
-            && let Some(instance) = instance
-        {
-            instance.done();
+        if send_all(&mut stream, bytes, instance).await.is_ok() {
+            // Its client may have gone.
+            let _ = succeed(&mut stream);
         }
     });
 }

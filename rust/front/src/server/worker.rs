@@ -22,8 +22,17 @@ pub(super) struct Worker {
     pub(super) settings: Settings,
     pub(super) shared: Arc<Shared>,
     pub(super) accepted: UnboundedReceiver<Accepted>,
-    /// The grace that open calls get, once the server closes.
-    pub(super) closing: watch::Receiver<Option<Duration>>,
+    pub(super) stage: watch::Receiver<Stage>,
+}
+
+/// How far the server is on its way out.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stage {
+    Serving,
+    /// Connections that were there when this began are asked to go; those that come now are for what their clients still have to give back.
+    Draining,
+    /// All are asked to go; open calls get this long.
+    Closing(Duration),
 }
 
 /// Makes a worker's event loop.
@@ -38,33 +47,38 @@ impl Worker {
     }
 
     async fn work(mut self) {
-        let (close, closed) = watch::channel(false);
+        let (mut leave, mut told) = watch::channel(false);
         let mut connections = JoinSet::new();
         let grace = loop {
             tokio::select! {
-                accepted = self.accepted.recv() => {
-                    let Some((socket, share)) = accepted else { break self.grace().await };
+                Some((socket, share)) = self.accepted.recv() => {
                     let Ok(socket) = TcpStream::from_std(socket) else { continue };
-                    let (settings, shared, closed) = (self.settings.clone(), Arc::clone(&self.shared), closed.clone());
+                    let (settings, shared, told) = (self.settings.clone(), Arc::clone(&self.shared), told.clone());
                     connections.spawn(async move {
                         let _share = share;
-                        connection::serve(socket, settings, shared, closed).await;
+                        connection::serve(socket, settings, shared, told).await;
                     });
                 }
                 Some(_) = connections.join_next() => {}
-                grace = Self::told(&mut self.closing) => break grace,
+                stage = next(&mut self.stage) => match stage {
+                    Stage::Serving => {}
+                    Stage::Draining => {
+                        leave.send_replace(true);
+                        (leave, told) = watch::channel(false);
+                    }
+                    Stage::Closing(grace) => break grace,
+                },
             }
         };
-        // Nobody listens if every connection has ended already.
-        let _ = close.send(true);
+        leave.send_replace(true);
         let _ = timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
     }
+}
 
-    async fn grace(&mut self) -> Duration {
-        Self::told(&mut self.closing).await
-    }
-
-    async fn told(closing: &mut watch::Receiver<Option<Duration>>) -> Duration {
-        closing.wait_for(Option::is_some).await.ok().and_then(|grace| *grace).unwrap_or_default()
+/// Waits for the server's next stage. One that is gone gives no grace.
+async fn next(stage: &mut watch::Receiver<Stage>) -> Stage {
+    match stage.changed().await {
+        Ok(()) => *stage.borrow_and_update(),
+        Err(_) => Stage::Closing(Duration::ZERO),
     }
 }

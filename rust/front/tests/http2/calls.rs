@@ -142,7 +142,9 @@ async fn health_and_reflection_are_served_and_health_turns() {
     assert_eq!(updates.data().await.unwrap().unwrap(), &b"\0\0\0\0\x02\x08\x01"[..]);
     fixture.begin_shutdown().await;
     assert_eq!(updates.data().await.unwrap().unwrap(), &b"\0\0\0\0\x02\x08\x02"[..]);
-    assert_eq!(check().await.data, &b"\0\0\0\0\x02\x08\x02"[..]);
+    let client = fixture.connect().await;
+    let check = call(&client, request("/grpc.health.v1.Health/Check"), vec![0; 5]);
+    assert_eq!(check.await.data, &b"\0\0\0\0\x02\x08\x02"[..]);
     // list_services
     let listed =
         call(&client, request("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"), b"\0\0\0\0\x03\x3a\x01*".to_vec()).await;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use h2::Reason;
+use pilotlight_core::Account;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::support::{ASSIGN, Fixture, PATIENCE, assign, assign_body, call, ended, idle, open, raw, request};
+use crate::support::{ASSIGN, Fixture, IDLE, PATIENCE, assign, assign_body, call, ended, idle, idle_body, open, raw, request};
 
 /// Reads until the server closes, and returns what came.
 async fn read_to_end(socket: &mut TcpStream) -> Vec<u8> {
@@ -216,6 +217,36 @@ async fn a_connection_past_the_limit_is_closed_and_frees_no_other() {
 }
 
 #[tokio::test]
+async fn a_drain_says_goaway_at_once_and_takes_instances_back() {
+    const NO_ERROR: [u8; 4] = [0; 4];
+    let mut fixture = Fixture::new();
+    let client = fixture.connect().await;
+    let running = assign(&client, "f").await;
+    let mut socket = TcpStream::connect(fixture.address()).await.unwrap();
+    socket.write_all(&raw::preamble()).await.unwrap();
+    frame_of(&mut socket, raw::SETTINGS).await;
+    fixture.begin_shutdown().await;
+    // First the highest stream there can be: nothing on its way is lost.
+    let goaway = frame_of(&mut socket, raw::GOAWAY).await;
+    assert_eq!((&goaway[..4], &goaway[4..8]), (&[0x7f, 0xff, 0xff, 0xff][..], &NO_ERROR[..]));
+    let ping = frame_of(&mut socket, raw::PING).await;
+    socket.write_all(&raw::frame(raw::HEADERS, raw::END_HEADERS, 1, &raw::header_block(IDLE, &[]))).await.unwrap();
+    socket.write_all(&raw::frame(raw::DATA, raw::END_STREAM, 1, &idle_body(running.clone()))).await.unwrap();
+    socket.write_all(&raw::frame(raw::PING, raw::ACK, 0, &ping)).await.unwrap();
+    let goaway = frame_of(&mut socket, raw::GOAWAY).await;
+    assert_eq!((&goaway[..4], &goaway[4..8]), (&[0, 0, 0, 1][..], &NO_ERROR[..]));
+    read_to_end(&mut socket).await;
+    assert_eq!(fixture.slots(Account::Busy), 0);
+    // A connection that comes now is for the instances that are still out, and is not sent away.
+    let late = fixture.connect().await;
+    idle(&late, running.clone()).await;
+    idle(&late, running).await;
+    fixture.close_in_background(PATIENCE);
+    drop((client, late));
+    fixture.closed().await;
+}
+
+#[tokio::test]
 async fn closing_says_goaway_and_lets_open_calls_end() {
     let mut fixture = Fixture::new();
     fixture.hold(true);
@@ -257,7 +288,7 @@ async fn replies_behind_a_closed_window_hold_up_nobody_else() {
     let mut held = Vec::new();
     for _ in 0..100 {
         let (response, mut stream) = open(&client, request("/serverless.simulator.Scaler/Idle"), false).await;
-        stream.send_data(crate::support::idle_body(pilotlight_front::wire::Assignment::default()).into(), true).unwrap();
+        stream.send_data(idle_body(pilotlight_front::wire::Assignment::default()).into(), true).unwrap();
         held.push((response, stream));
     }
     idle(&warm, assign(&warm, "f").await).await;

@@ -1,10 +1,13 @@
 //! Requests that wait, and clients that go away: no instance stays busy for nobody.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use h2::Reason;
 use pilotlight_core::Account;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 use crate::support::{ASSIGN, Fixture, assign, assign_body, ended, idle, open, raw, request};
 
@@ -67,6 +70,39 @@ async fn an_instance_that_a_closed_window_keeps_back_returns_with_a_reset() {
     drop(body);
     fixture.until(|fixture| fixture.slots(Account::Busy) == 0).await;
     assert_eq!(fixture.slots(Account::Idle), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_that_a_full_socket_keeps_back_return_with_the_end_of_its_connection() {
+    const WAITING: u32 = 20;
+    let fixture = Fixture::with(|config| config.max_calls = 1_000_000);
+    fixture.hold(true);
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let (unread, mut write) = socket.connect(fixture.address()).await.unwrap().into_split();
+    write.write_all(&raw::preamble()).await.unwrap();
+    for number in 0..WAITING {
+        write.write_all(&raw::frame(raw::HEADERS, raw::END_HEADERS, 2 * number + 1, &raw::header_block(ASSIGN, &[]))).await.unwrap();
+        write.write_all(&raw::frame(raw::DATA, raw::END_STREAM, 2 * number + 1, &assign_body("f"))).await.unwrap();
+    }
+    fixture.until(|fixture| fixture.waiting() == u64::from(WAITING)).await;
+    // Answers to these fill everything between the server and who does not read.
+    let block = raw::header_block("/serverless.simulator.Scaler/Reserve", &[]);
+    let mut calls = (WAITING..).flat_map(|number| raw::frame(raw::HEADERS, raw::END_HEADERS | raw::END_STREAM, 2 * number + 1, &block));
+    let mut rest = Vec::new();
+    while rest.is_empty() {
+        rest.extend(calls.by_ref().take(64 << 10));
+        while !rest.is_empty()
+            && let Ok(written) = timeout(Duration::from_millis(500), write.write(&rest)).await
+        {
+            rest.drain(..written.unwrap());
+        }
+    }
+    fixture.hold(false);
+    fixture.until(|fixture| fixture.slots(Account::Busy) == u64::from(WAITING)).await;
+    drop((unread, write));
+    fixture.until(|fixture| fixture.slots(Account::Idle) == u64::from(WAITING)).await;
+    assert_eq!(fixture.slots(Account::Busy), 0);
 }
 
 #[tokio::test]
