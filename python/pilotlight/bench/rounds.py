@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pilotlight.bench.load import LoadSettings, Row, measure
 from pilotlight.bench.machine import cpu_s
 from pilotlight.bench.servers import Target, served
+from pilotlight.errors import LoadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,8 +65,21 @@ def run_rounds(
                             progress(f"{of}: {load.scenario}, {phase}", (len(rows) + share) / total)  # noqa: B023
 
                     _settle(targets)
-                    rows.append({**measure(target, load, platform, advance), "round": number})
+                    rows.append({**_named(target, load, platform, advance), "round": number})
     return rows
+
+
+def _named(
+    target: Target,
+    load: LoadSettings,
+    platform: _core.InstantPlatform | None,
+    advance: Callable[[str, int, float], None],
+) -> Row:
+    """Measure; what goes wrong names the target, which its address does not when we chose the port."""
+    try:
+        return measure(target, load, platform, advance)
+    except LoadError as error:
+        raise LoadError(str(error) if target.name == target.address else f"{target.name}: {error}") from error
 
 
 def _settle(targets: Sequence[Target]) -> None:

@@ -69,8 +69,49 @@ impl<T> HandOver<T> {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use super::HandOver;
+
+    /// Whether the bell rings within a minute.
+    fn rings<T>(hand_over: &HandOver<T>) -> bool {
+        let mut ear = [PollFd::new(&hand_over.ear, PollFlags::IN)];
+        let minute = Timespec { tv_sec: 60, tv_nsec: 0 };
+        poll(&mut ear, Some(&minute)).is_ok_and(|ringing| ringing == 1)
+    }
+
+    #[test]
+    fn nothing_is_left_behind_a_silent_bell() {
+        const THREADS: usize = 4;
+        const EACH: usize = 20_000;
+        let hand_over = HandOver::new().unwrap();
+        let (pushed, taken, mut most) = (AtomicUsize::new(0), AtomicUsize::new(0), 0);
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                let (hand_over, pushed, taken) = (&hand_over, &pushed, &taken);
+                scope.spawn(move || {
+                    for number in 0..EACH {
+                        hand_over.push(vec![number]);
+                        let all = pushed.fetch_add(1, Ordering::SeqCst) + 1;
+                        // An empty queue must come up often: that is where a bell could be missed.
+                        while number % 8 == 0 && taken.load(Ordering::SeqCst) < all {
+                            thread::yield_now();
+                        }
+                    }
+                });
+            }
+            while taken.load(Ordering::SeqCst) < THREADS * EACH {
+                assert!(rings(&hand_over), "{taken:?} of {} came, and no bell rings", THREADS * EACH);
+                let things = hand_over.take().len();
+                most = most.max(things);
+                taken.fetch_add(things, Ordering::SeqCst);
+            }
+        });
+        assert!(most > 1, "the threads never met");
+    }
 
     #[test]
     fn the_bell_rings_once_for_all_that_is_taken_at_once() {

@@ -45,17 +45,24 @@ pub enum LoadError {
     },
     /// The warm instances did not come.
     #[error(
-        "{target}: {ready} of {wanted} warm instances after {seconds:.0} s; does the scaler find its platform, and does the platform answer?"
+        "{target} answered {answered} of {of} {method} calls and then none for {seconds} s, with {ready} of {wanted} warm instances made; \
+         does the scaler find its platform, and does the platform answer?"
     )]
     Prewarm {
         /// The address.
         target: String,
-        /// Instances that came.
+        /// `Assign` or `Idle`.
+        method: &'static str,
+        /// Calls of a batch that were answered.
+        answered: usize,
+        /// Calls of the batch.
+        of: usize,
+        /// Instances of earlier batches.
         ready: u64,
         /// Instances asked for.
         wanted: u64,
-        /// How long they were waited for.
-        seconds: f64,
+        /// How long nothing came.
+        seconds: u64,
     },
     /// A connection ended in the middle of the run.
     #[error("{target} closed a connection after {calls} calls: {reason}")]

@@ -1,12 +1,13 @@
 //! Warm instances before the load, and the proof that the target is a Scaler.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use pilotlight_grpc::Failure;
 use prost::Message;
 use tokio::task::{JoinSet, LocalSet};
+use tokio::time::timeout;
 
 use crate::client::Channel;
 use crate::config::LoadConfig;
@@ -17,7 +18,7 @@ use crate::wire::Assignment;
 
 /// Instances asked for at once.
 const BATCH: usize = 512;
-/// How long one batch may take.
+/// How long nothing may come. A busy machine may take longer over a batch; one that has lost a request never answers it.
 const LIMIT: Duration = Duration::from_secs(30);
 /// Sets these requests' numbers apart from the load's.
 const FIRST_NUMBER: u64 = 1 << 62;
@@ -31,7 +32,6 @@ pub(crate) fn prewarm(
     let runtime = crate::worker::runtime()?;
     let tasks = LocalSet::new();
     let channel = tasks.block_on(&runtime, Channel::connect(&config.target, |_| ()))?;
-    let began = Instant::now();
     // Without warm instances one request still shows whether the target is a Scaler.
     let wanted: Vec<&Function> = match config.mix.prewarm {
         0 => vec![&functions[0]],
@@ -40,41 +40,63 @@ pub(crate) fn prewarm(
     let mut ready = 0;
     for batch in wanted.chunks(BATCH.max(config.mix.prewarm)) {
         progress(ready)?;
-        let late = || LoadError::Prewarm {
-            target: config.target.clone(),
-            ready,
-            wanted: wanted.len() as u64,
-            seconds: began.elapsed().as_secs_f64(),
-        };
-        let calls = round(&channel, batch, FIRST_NUMBER + ready);
-        let outcome = tasks.block_on(&runtime, async { tokio::time::timeout(LIMIT, calls).await });
-        outcome.map_err(|_| late())?.map_err(|(method, failure)| refused(&config.target, method, failure))?;
+        let outcome = tasks.block_on(&runtime, round(&channel, batch, FIRST_NUMBER + ready));
+        outcome.map_err(|ended| match ended {
+            Ended::Refused(method, failure) => refused(&config.target, method, failure),
+            Ended::Silent { method, answered, of } => LoadError::Prewarm {
+                target: config.target.clone(),
+                method,
+                answered,
+                of,
+                ready,
+                wanted: wanted.len() as u64,
+                seconds: LIMIT.as_secs(),
+            },
+        })?;
         ready += batch.len() as u64;
     }
     Ok(())
 }
 
+/// Why a batch is not warm.
+enum Ended {
+    Refused(&'static str, Failure),
+    /// This many calls were answered, and then none.
+    Silent {
+        method: &'static str,
+        answered: usize,
+        of: usize,
+    },
+}
+
 /// Holds one instance for each entry of a batch at once, then frees them.
-async fn round(channel: &Channel, batch: &[&Function], first_number: u64) -> Result<(), (&'static str, Failure)> {
+async fn round(channel: &Channel, batch: &[&Function], first_number: u64) -> Result<(), Ended> {
     let mut assigns = JoinSet::new();
     for (number, &function) in (first_number..).zip(batch) {
         let (channel, function) = (channel.clone(), function.clone());
         assigns.spawn_local(async move { assign(&channel, &function, number).await });
     }
-    let mut assignments = Vec::with_capacity(batch.len());
-    while let Some(joined) = assigns.join_next().await {
-        assignments.push(joined.expect("a call does not panic").map_err(|failure| ("Assign", failure))?);
-    }
-    exclusive(&assignments).map_err(|failure| ("Assign", failure))?;
+    let assignments = answers("Assign", assigns).await?;
+    exclusive(&assignments).map_err(|failure| Ended::Refused("Assign", failure))?;
     let mut idles = JoinSet::new();
     for assignment in assignments {
         let channel = channel.clone();
         idles.spawn_local(async move { idle(&channel, assignment).await });
     }
-    while let Some(joined) = idles.join_next().await {
-        joined.expect("a call does not panic").map_err(|failure| ("Idle", failure))?;
+    answers("Idle", idles).await.map(drop)
+}
+
+/// Waits for the answers to some calls.
+async fn answers<T: 'static>(method: &'static str, mut calls: JoinSet<Result<T, Failure>>) -> Result<Vec<T>, Ended> {
+    let of = calls.len();
+    let mut answers = Vec::with_capacity(of);
+    loop {
+        let Ok(joined) = timeout(LIMIT, calls.join_next()).await else {
+            return Err(Ended::Silent { method, answered: answers.len(), of });
+        };
+        let Some(joined) = joined else { return Ok(answers) };
+        answers.push(joined.expect("a call does not panic").map_err(|failure| Ended::Refused(method, failure))?);
     }
-    Ok(())
 }
 
 /// Checks that nobody got an instance that another request holds.
@@ -97,4 +119,28 @@ fn refused(target: &str, method: &'static str, failure: Failure) -> LoadError {
         _ => "",
     };
     LoadError::Refused { target: target.to_owned(), method, status: failure.status.to_owned(), message: failure.message, hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_answers_are_waited_for_and_silence_is_not() {
+        let mut calls = JoinSet::new();
+        for number in 1..=5 {
+            calls.spawn(async move {
+                sleep(LIMIT * number / 2).await;
+                Ok(number)
+            });
+        }
+        assert_eq!(answers("Assign", calls).await.ok(), Some(vec![1, 2, 3, 4, 5]));
+        let mut calls = JoinSet::new();
+        calls.spawn(async { Ok(()) });
+        calls.spawn(std::future::pending());
+        let ended = answers("Assign", calls).await;
+        assert!(matches!(ended, Err(Ended::Silent { method: "Assign", answered: 1, of: 2 })));
+    }
 }
