@@ -9,9 +9,9 @@ SWEPT := docs/images/sweep.parquet
 # As many policies as a picture on a page has room for.
 PICTURED := $(addprefix --family ,fixed break_even level_gap hybrid_histogram icebreaker knative)
 
-# Of `make bench`: rounds of every measurement, length of the soak (2m are some 10 million calls), name of the results.
+# Of `make bench`: rounds of every measurement, calls (or the duration) of the soak, name of the results.
 ROUNDS ?= 3
-SOAK ?= 2m
+SOAK ?= 10000000
 NAME ?= $(shell date -u +%F)
 
 .DEFAULT_GOAL := help

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pilotlight import _core
+from pilotlight.bench.load import LoadSettings
+from pilotlight.bench.soak import Soak, soak_row
 from pilotlight.cli import main
 
 if TYPE_CHECKING:
@@ -72,6 +74,21 @@ def test_storm_beside_another_scaler_writes_the_documented_fields(capsys: pytest
     assert results["ratios"][0]["target"] == "native / grpcio"
 
 
+@pytest.mark.parametrize(("soak", "least"), [(Soak(calls=3000), 3000), (Soak(seconds=0.2), 1)])
+def test_soak_ends_with_its_calls_or_its_time(soak: Soak, least: int) -> None:
+    shares: list[float] = []
+    load = LoadSettings(duration=0.1, warm_up=0.0, connections=2, functions=2).closed(4)
+
+    def progress(_text: str, share: float) -> None:
+        shares.append(share)
+
+    row = soak_row("native", soak, policy="fixed:keep_alive=60s", progress=progress, load=load)
+    assert row["calls"] >= least
+    assert row["failures"] == {}
+    assert row["rss_mb"] > 10
+    assert max(shares) <= 1.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -82,6 +99,7 @@ def test_storm_beside_another_scaler_writes_the_documented_fields(capsys: pytest
         (("grpc", "--target", "127.0.0.1:1", "--duration", "5"), "not a duration"),
         (("grpc", "--target", "127.0.0.1:1", "--rate", "0"), "--rate"),
         (("grpc", "--target", "127.0.0.1:1", "--threads", "9"), "each thread needs a connection"),
+        (("all", "--soak", "long"), "or a number of calls"),
         (("core", "--policy", "fixd"), "fixd"),
         (("sim", "nowhere"), "nowhere"),
     ],

@@ -14,6 +14,7 @@ from pilotlight.bench.load import _figures
 from pilotlight.bench.machine import Surroundings, describe
 from pilotlight.bench.page import render
 from pilotlight.bench.rounds import medians, ratios
+from pilotlight.bench.soak import whole
 
 RESULTS = Path(__file__).resolve().parents[2] / "benches" / "results"
 
@@ -43,6 +44,16 @@ def test_median_of_rounds_keeps_gaps_and_sums_failures() -> None:
 def test_worst_round_stands_for_what_failed() -> None:
     (reduced,) = medians([row("a", 0), row("a", 1, failed_share=0.5), row("a", 2)])
     assert reduced["failed_share"] == 0.5
+
+
+def test_soak_grows_from_the_first_begin_to_the_last_end() -> None:
+    pieces = [
+        row("a", 0, calls=5, rss_mb=70.0, rss_growth_mb=1.0),
+        row("a", 1, calls=7, rss_mb=75.0, rss_growth_mb=0.5),
+        row("a", 2, calls=1, rss_mb=72.0, rss_growth_mb=-1.0),
+    ]
+    soaked = whole(pieces)
+    assert (soaked["calls"], soaked["rss_mb"], soaked["rss_growth_mb"], soaked["rounds"]) == (13, 72.0, 3.0, 3)
 
 
 def latencies(count: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from pilotlight.bench.machine import Surroundings, describe
 from pilotlight.bench.options import JSON_OPTION, count_option, options, progress_bar, seconds_option, write_json
 from pilotlight.bench.rounds import medians, run_rounds
 from pilotlight.bench.servers import missing
+from pilotlight.bench.soak import Soak, soak_of, soak_row
 from pilotlight.bench.tables import (
     CORE_COLUMNS,
     SIM_COLUMNS,
@@ -50,10 +51,17 @@ _GRACE_S = 3.0
 @click.command("all")
 @count_option("--rounds", 3, "How often each is measured, in turn; medians are kept.")
 @seconds_option("--duration", "3s", "Measured time of one run over gRPC.")
-@seconds_option("--soak", "0s", "Load the native front this long and see whether its memory grows; 0s leaves it out.")
+@click.option(
+    "--soak",
+    callback=soak_of,
+    metavar="DURATION|CALLS",
+    default="0s",
+    show_default=True,
+    help="Load the native front this long, or with this many calls, and see whether its memory grows; 0s: not at all.",
+)
 @click.option("--note", metavar="TEXT", help="What a reader of the figures must know; kept with them.")
 @options(JSON_OPTION)
-def everything(*, rounds: int, duration: float, soak: float, note: str | None, json_file: Path | None) -> None:
+def everything(*, rounds: int, duration: float, soak: Soak, note: str | None, json_file: Path | None) -> None:
     """Measure everything that is claimed, side by side, and say what holds. Takes several minutes."""
     around = Surroundings()
     why_not = {name: missing(name) for name in SERVED}
@@ -68,7 +76,7 @@ def everything(*, rounds: int, duration: float, soak: float, note: str | None, j
             "sim": _sim_section(rounds, progress),
             "grpc": _grpc_section(names, rounds, duration, progress),
             "storm": _storm_section([name for name in names if name != "constant"], rounds, progress),
-            "soak": _soak_section(soak, progress) if soak and "native" in names else [],
+            "soak": [soak_row("native", soak, policy=_POLICY, progress=progress)] if soak and "native" in names else [],
         }
     found = verdicts(sections)
     results = {
@@ -79,7 +87,7 @@ def everything(*, rounds: int, duration: float, soak: float, note: str | None, j
         "settings": {
             "rounds": rounds,
             "duration": duration,
-            "soak": soak,
+            "soak": str(soak),
             "policy": _POLICY,
             "sim_requests": _SIM_REQUESTS,
         },
@@ -121,9 +129,3 @@ def _grpc_section(names: Sequence[str], rounds: int, duration: float, progress: 
 def _storm_section(names: Sequence[str], rounds: int, progress: Advance) -> list[Row]:
     with closing(_core.InstantPlatform(create_ns=_STORM_CREATE_NS, init_ns=_STORM_INIT_NS)) as platform:
         return medians(run_rounds(names, [_STORM], rounds=rounds, policy=_POLICY, platform=platform, progress=progress))
-
-
-def _soak_section(soak: float, progress: Advance) -> list[Row]:
-    load = LoadSettings(duration=soak, warm_up=5.0).closed(8)
-    with closing(_core.InstantPlatform()) as platform:
-        return medians(run_rounds(["native"], [load], rounds=1, policy=_POLICY, platform=platform, progress=progress))
