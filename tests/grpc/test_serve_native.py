@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import signal
+import socket
 from typing import TYPE_CHECKING
 
 import grpc
@@ -14,9 +17,14 @@ from pilotlight.wire import simulator_pb2 as pb
 from pilotlight.wire import simulator_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
-    from conftest import Starter
+    from collections.abc import Callable, Iterator
+
+    from conftest import Client, ServeProcess, Starter
 
 pytestmark = pytest.mark.parametrize("front", ["native"], indirect=True)
+
+CROWD = 10_000
+_PATIENCE_S = 60.0
 
 
 @pytest.mark.parametrize("setting", ["tls_certificate", "tls_key", "tls_client_ca", "grpcio_interceptors"])
@@ -54,3 +62,77 @@ async def test_calls_open_at_the_end_are_ended_and_leave_nobody_waiting(start_sc
     await scaler.app.close()
     assert (await scaler.client.refusal(waiting)).code() == grpc.StatusCode.UNAVAILABLE
     assert scaler.ledger()["waiting"] == 0
+
+
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """Raise this process's limit on file descriptors while a test runs; without enough of them it is skipped."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < CROWD + 1000:
+        pytest.skip(f"{CROWD} connections need more file descriptors than the {hard} allowed here (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, CROWD + 1000), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class IdleConnection:
+    """An HTTP/2 connection without calls, written by hand: a client library's would be too heavy by the thousands."""
+
+    _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    _SETTINGS, _ACK = b"\0\0\0\4\0\0\0\0\0", 1
+    _PING, _GOAWAY = 6, 7
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        self._socket = socket.create_connection((host, int(port)), timeout=_PATIENCE_S)
+        self._socket.sendall(self._PREFACE + self._SETTINGS)
+
+    def ping(self) -> None:
+        """Ask whether anybody is there, and wait for the answer."""
+        self._socket.sendall(bytes([0, 0, 8, self._PING, 0, 0, 0, 0, 0]) + b"pilotlit")
+        assert self._next(self._PING) == (self._ACK, b"pilotlit")
+
+    def goaway(self) -> None:
+        """Wait to be sent away."""
+        self._next(self._GOAWAY)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _next(self, kind: int) -> tuple[int, bytes]:
+        """Read on until a frame of a kind comes; returns its flags and its payload."""
+        while True:
+            head = self._read(9)
+            payload = self._read(int.from_bytes(head[:3], "big"))
+            if head[3] == kind:
+                return head[4], payload
+
+    def _read(self, count: int) -> bytes:
+        read = b""
+        while len(read) < count:
+            more = self._socket.recv(count - len(read))
+            assert more, "the server closed the connection"
+            read += more
+        return read
+
+
+async def test_ten_thousand_idle_connections_cost_nobody_anything(
+    serve_process: ServeProcess, connect: Callable[[str], Client], descriptors: None
+) -> None:
+    del descriptors
+    process = serve_process("--platform=sim", "--address=127.0.0.1:0", "--metrics-address=")
+    address = process.event("listening")["address"]
+    crowd = [IdleConnection(address) for _ in range(CROWD)]
+    for connection in crowd:
+        connection.ping()
+    client = connect(address)
+    for _ in range(100):
+        assert (await client.idle(await client.assign("f"))).status == pb.Ok
+    for connection in crowd:
+        connection.ping()
+    process.signal(signal.SIGTERM)
+    for connection in crowd:
+        connection.goaway()
+    assert await asyncio.to_thread(process.wait) == 0
+    for connection in crowd:
+        connection.close()

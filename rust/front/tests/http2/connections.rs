@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use h2::Reason;
 use pilotlight_core::Account;
-use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -296,33 +295,4 @@ async fn replies_behind_a_closed_window_hold_up_nobody_else() {
         stream.send_reset(Reason::CANCEL);
     }
     idle(&warm, assign(&warm, "f").await).await;
-}
-
-/// Raises the limit on descriptors as far as it goes, and says how many connections with both ends in this process it allows.
-fn pairs_of_descriptors() -> usize {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).unwrap();
-    let descriptors = limit.current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
-    // The other tests of this process need some too.
-    descriptors.saturating_sub(2000) / 2
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thousands_of_idle_connections_cost_nobody_anything() {
-    let connections = 10_000.min(pairs_of_descriptors());
-    let fixture = Fixture::new();
-    let mut idle_sockets = Vec::new();
-    for _ in 0..connections {
-        let mut socket = TcpStream::connect(fixture.address()).await.unwrap();
-        socket.write_all(&raw::preamble()).await.unwrap();
-        idle_sockets.push(socket);
-    }
-    fixture.until(|fixture| fixture.connections() == connections).await;
-    let client = fixture.connect().await;
-    for _ in 0..100 {
-        idle(&client, assign(&client, "f").await).await;
-    }
-    drop((client, idle_sockets));
-    fixture.until(|fixture| fixture.connections() == 0).await;
 }
