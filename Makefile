@@ -15,7 +15,7 @@ SOAK ?= 10000000
 NAME ?= $(shell date -u +%F)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-rust test-loom test-python lint format bench proto docs clean
+.PHONY: help setup demo test test-rust test-loom test-python test-go lint format bench proto docs clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
@@ -30,7 +30,7 @@ setup: $(BIN)/uv ## Make .venv with the locked dependencies and the built extens
 demo: setup ## Simulate a generated trace with several policies and print the comparison.
 	$(BIN)/pilotlight simulate
 
-test: setup test-rust test-loom test-python ## Run all tests, Rust and Python.
+test: setup test-rust test-loom test-python test-go ## Run all tests.
 
 test-rust: ## Run the Rust tests.
 	cargo test --workspace --locked
@@ -40,6 +40,10 @@ test-loom: ## Explore every interleaving of the engine's words (preemption bound
 
 test-python: setup ## Run the Python tests.
 	$(BIN)/pytest
+
+test-go: ## Run the tests of the Go peer (benches/peers/go), where Go is installed.
+	@if command -v go > /dev/null; then cd benches/peers/go && go test ./...; \
+	else echo "skipped: the Go peer's tests; they need Go (https://go.dev/dl)"; fi
 
 lint: setup ## Check formats, lints, types, the stub file and the generated code.
 	cargo fmt --all -- --check
