@@ -243,13 +243,16 @@ class GrpcClient:
     def __new__(cls, address: str, *, keepalive_ns: int, concurrency: int) -> GrpcClient: ...
     def fileno(self) -> int:
         """Return a descriptor that is readable when there are outcomes to take; only to be polled."""
-    def call(self, ticket: int, path: str, message: bytes, *, within_ns: int, awaited_ns: int) -> None:
+    def call(
+        self, ticket: int, path: str, message: bytes, *, urgent: bool, within_ns: int, awaited_ns: int
+    ) -> None:
         """Make a call; returns at once.
 
         Args:
             ticket: the caller's name for it.
             path: ``/package.Service/Method``.
             message: the encoded request.
+            urgent: whether it takes its turn before all that are not.
             within_ns: time for it to be sent, over a connection that is up, and answered.
             awaited_ns: time after which it is given up and cancelled on the wire.
         """

@@ -102,7 +102,9 @@ class Channel:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self.client.fileno(), self._take)
 
-    async def call(self, method: str, request: bytes, within: float, awaited: float = 0.0) -> bytes:
+    async def call(
+        self, method: str, request: bytes, within: float, *, awaited: float = 0.0, urgent: bool = True
+    ) -> bytes:
         """Send a request once there is a connection, and return the reply.
 
         Args:
@@ -110,6 +112,7 @@ class Channel:
             request: encoded.
             within: seconds for it to be sent and answered.
             awaited: seconds after which a call that was sent is cancelled on the wire, if more than `within`.
+            urgent: whether it takes its turn before all that are not.
 
         Raises:
             NotSentError: no connection, or no turn among the calls in flight, within its time.
@@ -124,6 +127,7 @@ class Channel:
             ticket,
             f"/{self._service}/{method}",
             request,
+            urgent=urgent,
             within_ns=within_ns,
             awaited_ns=max(within_ns, round(awaited * 1e9)),
         )

@@ -215,7 +215,8 @@ class GrpcPlatform:
         def attempt(within: float) -> Awaitable[bytes]:
             nonlocal begun
             if begun is None:
-                return self._channel.call(method, request, within, awaited)
+                # What goes on with a start, or ends one, must not wait for others to begin.
+                return self._channel.call(method, request, within, awaited=awaited, urgent=method != "CreateSlot")
             answer, begun = begun.answer, None
             return answer
 

@@ -15,7 +15,6 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request};
 use rustix::process::setpriority_process;
 use tokio::runtime::Builder;
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::error::Elapsed;
@@ -23,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::connection::Connection;
 use crate::frame::frame_encoded;
+use crate::turns::Turns;
 use crate::unary::{Failure, receive};
 
 /// How much the thread yields to those that answer warm calls; see `nice(1)`.
@@ -35,6 +35,8 @@ pub struct Call {
     pub path: Cow<'static, str>,
     /// The encoded request.
     pub message: Vec<u8>,
+    /// Whether it comes before those that are not: what goes on with a start must not wait for others to begin.
+    pub urgent: bool,
     /// Time for it to be sent and answered.
     pub within: Duration,
     /// Time after which a call that was sent is given up, and cancelled on the wire. Not below `within`.
@@ -76,10 +78,10 @@ impl Client {
     pub fn start(address: String, keep_alive: Option<Duration>, concurrency: usize) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let (calls, received) = unbounded_channel();
-        let line = Line { address, connection: Connection::new(), turns: Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)) };
         let work = move || {
             // Refused, it is a thread like any other.
             let _ = setpriority_process(None, NICENESS);
+            let line = Line { address, connection: Connection::new(), turns: Turns::new(concurrency) };
             LocalSet::new().block_on(&runtime, work(Rc::new(line), keep_alive, received));
         };
         let thread = thread::Builder::new().name("pilotlight-grpc".to_owned()).spawn(work)?;
@@ -120,7 +122,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Line {
     address: String,
     connection: Connection,
-    turns: Semaphore,
+    turns: Rc<Turns>,
 }
 
 async fn work(line: Rc<Line>, keep_alive: Option<Duration>, mut calls: UnboundedReceiver<(Call, Done)>) {
@@ -144,7 +146,7 @@ impl Line {
     async fn make(&self, call: &Call, done: &mut Done) -> Outcome {
         let begun = Instant::now();
         let (within, awaited) = (begun + call.within, begun + call.awaited.max(call.within));
-        let Ok(turn) = timeout_at(within, self.turns.acquire()).await else { return Outcome::NoTurn };
+        let Ok(turn) = timeout_at(within, self.turns.take(call.urgent)).await else { return Outcome::NoTurn };
         loop {
             let Ok(up) = timeout_at(within, self.connection.up()).await else { return Outcome::NotSent };
             // Waits while the server's limit of concurrent streams is reached.

@@ -10,6 +10,7 @@ mod client;
 mod connection;
 mod frame;
 mod hand_over;
+mod turns;
 mod unary;
 
 pub use client::{Call, Client, Done, Outcome};

@@ -21,7 +21,7 @@ type Incoming = (Request<RecvStream>, SendResponse<Bytes>);
 
 fn call(client: &Client, within: Duration, awaited: Duration) -> Receiver<Outcome> {
     let (told, outcomes) = channel();
-    let call = Call { path: "/p.S/M".into(), message: b"ask".to_vec(), within, awaited };
+    let call = Call { path: "/p.S/M".into(), message: b"ask".to_vec(), urgent: false, within, awaited };
     client.call(call, Box::new(move |outcome| drop(told.send(outcome))));
     outcomes
 }

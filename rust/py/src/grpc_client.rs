@@ -34,11 +34,11 @@ impl GrpcClient {
     }
 
     /// Makes a call; its outcomes carry the ticket.
-    #[pyo3(signature = (ticket, path, message, *, within_ns, awaited_ns))]
-    fn call(&self, ticket: u64, path: String, message: Vec<u8>, within_ns: u64, awaited_ns: u64) {
+    #[pyo3(signature = (ticket, path, message, *, urgent, within_ns, awaited_ns))]
+    fn call(&self, ticket: u64, path: String, message: Vec<u8>, urgent: bool, within_ns: u64, awaited_ns: u64) {
         let (within, awaited) = (Duration::from_nanos(within_ns), Duration::from_nanos(awaited_ns));
         let outcomes = Arc::clone(&self.outcomes);
-        let call = Call { path: path.into(), message, within, awaited };
+        let call = Call { path: path.into(), message, urgent, within, awaited };
         self.client.call(call, Box::new(move |outcome| outcomes.push(vec![(ticket, outcome)])));
     }
 

@@ -169,7 +169,8 @@ impl Courier {
             }
             HostCommand::Wake(_) => return None,
         };
-        Some((Call { path: path.into(), message, within, awaited }, kind, slot))
+        let urgent = kind != Kind::Create;
+        Some((Call { path: path.into(), message, urgent, within, awaited }, kind, slot))
     }
 
     /// Goes on after a call that ended well, and leaves any other to the host.
