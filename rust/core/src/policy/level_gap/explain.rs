@@ -45,7 +45,7 @@ impl Function {
             if let Some(plan) = forecast.plan(self.kept_s(level).max(prices.start_s), &prices) {
                 let verdict = if forecast.pays() { "pre-warmed" } else { "not pre-warmed" };
                 lines.push(format!(
-                    "level {level} is foreseen {:.3} to {:.3} s into its gap; foreseeing it would have saved {:.3} GB·s lately: {verdict}",
+                    "level {level} is foreseen {:.3} to {:.3} s after its last long gap ended; foreseeing it would have saved {:.3} GB·s lately: {verdict}",
                     plan.ready_s,
                     plan.until_s,
                     forecast.gain(),

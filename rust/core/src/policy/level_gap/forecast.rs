@@ -1,12 +1,14 @@
 //! Pre-warming: a second window for gaps that end at a time of their own, such as those of a timer.
 //!
-//! Gaps longer than a cold start are remembered one by one, the last sixteen. If they cluster, it is cheaper to let the instance go and
-//! to have another ready when the cluster begins. Every plan is checked against the gap it was made for, and plans are carried out only
-//! while they have lately paid: the gap's length does not depend on what was done, so what a plan would have cost is known either way.
+//! A gap longer than a cold start ends in an **onset**. The times from one onset to the next are remembered one by one, the last sixteen.
+//! If they cluster, it is cheaper to let the instance go and to have another ready when the cluster begins. Times are taken from onset to
+//! onset and not from when demand fell, because requests that had to wait fall later: a timer's gaps would be shorter after every tick that
+//! was not foreseen. Every plan is checked against the gap it was made for, and plans are carried out only while they have lately paid:
+//! when the next onset comes does not depend on what was done, so what a plan would have cost is known either way.
 
 use crate::nanos::Nanos;
 
-/// When to have an instance ready and until when to keep it, both as time since the gap began.
+/// When to have an instance ready and until when to keep it, both as time since the last onset.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Plan {
     /// Ready at, in seconds.
@@ -27,7 +29,7 @@ pub(super) struct Prices {
 }
 
 impl Prices {
-    /// GB·s that a plan saves, or costs if negative, in a gap of this length, against starting when the request is there.
+    /// GB·s that a plan saves, or costs if negative, if the next onset is after this time, against starting when the request is there.
     fn saved(&self, plan: &Plan, gap_s: f64) -> f64 {
         let Self { start_s, memory_gb, lambda } = *self;
         if gap_s < plan.ready_s - start_s {
@@ -42,21 +44,23 @@ impl Prices {
     }
 }
 
-/// Gaps remembered.
+/// Times between onsets that are remembered.
 const MOST: usize = 16;
 /// Fewer do not make a cluster.
 const FEWEST: usize = 3;
-/// A gap that no plan foresees is thought to be among the next ones, this often beside those remembered.
+/// An onset that no plan foresees is thought to be among the next ones, this often beside those remembered.
 const UNFORESEEN: f64 = 0.5;
 /// Margin on both sides of a cluster on top of its own spread.
 const MARGIN_S: f64 = 0.002;
 /// What the last gap's result keeps of its weight with each new one.
 const FADING: f64 = 0.8;
 
-/// The long gaps of one level, and whether foreseeing them has paid.
+/// The ends of one level's long gaps, and whether foreseeing them has paid.
 #[derive(Debug, Default)]
 pub(super) struct Forecast {
-    gaps_s: Vec<f64>,
+    /// The last onset.
+    onset: Option<Nanos>,
+    times_s: Vec<f64>,
     next: usize,
     /// GB·s that plans would have saved lately; carried out while positive.
     gain: f64,
@@ -73,28 +77,37 @@ impl Forecast {
         self.gain
     }
 
-    /// Takes in a gap that has ended, after checking what the plan for it would have been worth. `kept_s`: how long the instance was kept.
-    pub(super) fn learn(&mut self, gap: Nanos, kept_s: f64, prices: &Prices) {
-        let gap_s = gap.as_secs_f64();
-        if gap_s > kept_s
-            && let Some(plan) = self.plan(kept_s, prices)
-        {
-            self.gain = FADING * self.gain + prices.saved(&plan, gap_s);
+    /// Seconds from the last onset until now; 0 if there was none.
+    pub(super) fn since_onset_s(&self, now: Nanos) -> f64 {
+        self.onset.map_or(0.0, |onset| now.since(onset).as_secs_f64())
+    }
+
+    /// Takes in the onset that ends a gap, after checking what the plan for it would have been worth. `kept_s`: how long into the gap the
+    /// instance was kept.
+    pub(super) fn learn(&mut self, now: Nanos, gap: Nanos, kept_s: f64, prices: &Prices) {
+        let (since_s, gap_s) = (self.since_onset_s(now), gap.as_secs_f64());
+        if self.onset.replace(now).is_none() {
+            return;
         }
-        if self.gaps_s.len() < MOST {
-            self.gaps_s.push(gap_s);
+        if gap_s > kept_s
+            && let Some(plan) = self.plan(since_s - gap_s + kept_s, prices)
+        {
+            self.gain = FADING * self.gain + prices.saved(&plan, since_s);
+        }
+        if self.times_s.len() < MOST {
+            self.times_s.push(since_s);
         } else {
-            self.gaps_s[self.next] = gap_s;
+            self.times_s[self.next] = since_s;
         }
         self.next = (self.next + 1) % MOST;
     }
 
-    /// The plan that would have saved most over the remembered gaps longer than `from_s`; `None` if none would have saved anything.
+    /// The plan that would have saved most over the remembered times longer than `from_s`; `None` if none would have saved anything.
     ///
-    /// Each stretch between two of the gaps is a candidate: at most 120. What one would have saved is first estimated from running sums,
-    /// and added up gap by gap only if it may be the best.
+    /// Each stretch between two of them is a candidate: at most 120. What one would have saved is first estimated from running sums,
+    /// and added up one by one only if it may be the best.
     pub(super) fn plan(&self, from_s: f64, prices: &Prices) -> Option<Plan> {
-        let longer = LongerGaps::new(self.gaps_s.iter().copied().filter(|&gap| gap > from_s));
+        let longer = LongerTimes::new(self.times_s.iter().copied().filter(|&time| time > from_s));
         let gaps = longer.gaps();
         if gaps.len() < FEWEST {
             return None;
@@ -124,10 +137,10 @@ impl Forecast {
     }
 }
 
-/// Gaps in ascending order, with their running sums.
-struct LongerGaps {
-    gaps_s: [f64; MOST],
-    /// Of the gaps before each place.
+/// Times in ascending order, with their running sums.
+struct LongerTimes {
+    times_s: [f64; MOST],
+    /// Of the times before each place.
     sums_s: [f64; MOST + 1],
     len: usize,
 }
@@ -135,22 +148,22 @@ struct LongerGaps {
 /// Far more than rounding can add up to over sixteen gaps, and far less than two plans differ by.
 const ROUNDING: f64 = 1e-9;
 
-impl LongerGaps {
+impl LongerTimes {
     fn new(gaps: impl Iterator<Item = f64>) -> Self {
-        let mut longer = Self { gaps_s: [0.0; MOST], sums_s: [0.0; MOST + 1], len: 0 };
+        let mut longer = Self { times_s: [0.0; MOST], sums_s: [0.0; MOST + 1], len: 0 };
         for gap in gaps {
-            longer.gaps_s[longer.len] = gap;
+            longer.times_s[longer.len] = gap;
             longer.len += 1;
         }
-        longer.gaps_s[..longer.len].sort_unstable_by(f64::total_cmp);
+        longer.times_s[..longer.len].sort_unstable_by(f64::total_cmp);
         for place in 0..longer.len {
-            longer.sums_s[place + 1] = longer.sums_s[place] + longer.gaps_s[place];
+            longer.sums_s[place + 1] = longer.sums_s[place] + longer.times_s[place];
         }
         longer
     }
 
     fn gaps(&self) -> &[f64] {
-        &self.gaps_s[..self.len]
+        &self.times_s[..self.len]
     }
 
     /// Not less than what any plan saves that reaches over `stretch_s` or more: a start's wait in every gap, less an unforeseen one's cost.
@@ -180,7 +193,7 @@ impl LongerGaps {
 
 #[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
-    use super::{Forecast, LongerGaps, MOST, Plan, Prices, UNFORESEEN};
+    use super::{Forecast, LongerTimes, MOST, Plan, Prices, UNFORESEEN};
     use crate::nanos::Nanos;
     use proptest::prelude::*;
 
@@ -188,10 +201,19 @@ mod tests {
 
     fn taught(gaps_ms: impl IntoIterator<Item = u64>) -> Forecast {
         let mut forecast = Forecast::default();
+        let mut now = Nanos::from_secs(1);
+        forecast.learn(now, Nanos::from_secs(5), 1.0, &PRICES);
         for gap in gaps_ms {
-            forecast.learn(Nanos::from_millis(gap), 1.0, &PRICES);
+            teach(&mut forecast, &mut now, gap);
         }
         forecast
+    }
+
+    /// One more gap; requests take no time.
+    fn teach(forecast: &mut Forecast, now: &mut Nanos, gap_ms: u64) {
+        let gap = Nanos::from_millis(gap_ms);
+        *now = *now + gap;
+        forecast.learn(*now, gap, 1.0, &PRICES);
     }
 
     #[test]
@@ -200,6 +222,20 @@ mod tests {
         assert!(forecast.pays());
         let plan = forecast.plan(1.0, &PRICES).unwrap();
         assert!(plan.ready_s > 29.9 && plan.ready_s < 30.0 && plan.until_s > 30.0 && plan.until_s < 30.1, "{plan:?}");
+    }
+
+    #[test]
+    fn a_tick_that_waited_for_its_start_does_not_move_the_next() {
+        let mut forecast = Forecast::default();
+        for tick in 0..8 {
+            // Every other tick waits for 5 s, so that the gap after it is as much shorter.
+            let waited = 5 * ((tick + 1) % 2);
+            let gap = Nanos::from_secs(30 - waited);
+            forecast.learn(Nanos::from_secs(30 * (tick + 1)), gap, 1.0, &PRICES);
+        }
+        assert!(forecast.pays());
+        let plan = forecast.plan(1.0, &PRICES).unwrap();
+        assert!(plan.ready_s > 29.9 && plan.until_s < 30.1, "{plan:?}");
     }
 
     #[test]
@@ -213,14 +249,14 @@ mod tests {
     fn a_plan_that_stops_paying_is_given_up_and_taken_up_again() {
         let mut forecast = taught(std::iter::repeat_n(30_000, 10));
         assert!(forecast.pays());
-        let mut misses = 0;
+        let (mut misses, mut now) = (0, Nanos::from_secs(301));
         while forecast.pays() {
-            forecast.learn(Nanos::from_millis(47_000 + 3_000 * misses), 1.0, &PRICES);
+            teach(&mut forecast, &mut now, 47_000 + 3_000 * misses);
             misses += 1;
             assert!(misses < 16, "still planned for after {misses} misses");
         }
         for _ in 0..16 {
-            forecast.learn(Nanos::from_millis(30_000), 1.0, &PRICES);
+            teach(&mut forecast, &mut now, 30_000);
         }
         assert!(forecast.pays());
     }
@@ -232,7 +268,7 @@ mod tests {
             gaps_s in prop::collection::vec(0.001..1e4_f64, 2..=MOST),
             (start_s, memory_gb, lambda) in (0.0..30.0_f64, 0.1..8.0_f64, 0.001..1e3_f64),
         ) {
-            let longer = LongerGaps::new(gaps_s.iter().copied());
+            let longer = LongerTimes::new(gaps_s.iter().copied());
             let (gaps, prices) = (longer.gaps(), Prices { start_s, memory_gb, lambda });
             for (first, last) in (0..gaps.len()).flat_map(|first| (first + 1..gaps.len()).map(move |last| (first, last))) {
                 let plan = Plan { ready_s: gaps[first] - 0.001, until_s: gaps[last] + 0.5 };

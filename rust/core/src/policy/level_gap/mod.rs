@@ -173,7 +173,7 @@ impl FunctionPolicy for Function {
             && gap.as_secs_f64() > self.start_s.load()
         {
             let kept_s = group.plan.keep_s().max(self.start_s.load());
-            lock(forecast).learn(gap, kept_s, &self.prices());
+            lock(forecast).learn(now, gap, kept_s, &self.prices());
         }
     }
 
@@ -263,13 +263,14 @@ impl FunctionPolicy for Function {
                 continue;
             }
             let prices = Prices { start_s: load.facts.cold_start.as_secs_f64(), ..self.prices() };
-            let gap_s = gap.as_secs_f64();
-            let Some(plan) = forecast.plan(gap_s.min(self.kept_s(level)).max(prices.start_s), &prices) else { continue };
+            let (since_s, gap_s) = (forecast.since_onset_s(now), gap.as_secs_f64());
+            let from_s = since_s - gap_s + gap_s.min(self.kept_s(level)).max(prices.start_s);
+            let Some(plan) = forecast.plan(from_s, &prices) else { continue };
             let (start_at, until) = (plan.ready_s - prices.start_s, plan.until_s);
-            let in_s = |moment: f64| now + Nanos::from_secs_f64(moment - gap_s);
-            if gap_s < start_at {
+            let in_s = |moment: f64| now + Nanos::from_secs_f64(moment - since_s);
+            if since_s < start_at {
                 target.again = target.again.min(in_s(start_at));
-            } else if gap_s < until {
+            } else if since_s < until {
                 target = Target { instances: target.instances.max(level), again: target.again.min(in_s(until)) };
             }
         }
