@@ -3,7 +3,7 @@
 use crate::nanos::Nanos;
 use crate::sync::{AtomicF64, AtomicU32, AtomicU64, Ordering};
 
-/// Arrivals over the last ten seconds and the last minute, and a smoothed execution time.
+/// Arrivals over the last ten seconds and the last minute, and how long executions lately took and how much they vary.
 #[derive(Debug)]
 pub(crate) struct Rates {
     /// Arrivals since the window began.
@@ -14,12 +14,19 @@ pub(crate) struct Rates {
     before: AtomicF64,
     /// Arrivals per second, smoothed over a minute.
     slow: AtomicF64,
-    /// Smoothed execution time in ns; 0: none ended yet.
+    /// Mean execution time in ns; 0: none ended yet.
     service_ns: AtomicU64,
+    /// Mean square of the execution time, in s².
+    square: AtomicF64,
+    /// Executions that ended, up to [`REMEMBERED`].
+    ended: AtomicU32,
 }
 
 const WINDOW: Nanos = Nanos::from_secs(10);
 const SLOW_S: f64 = 60.0;
+/// Means are over about so many executions. Where one in a hundred takes ten times as long as the others, a mean over ten would be wrong
+/// nearly always.
+const REMEMBERED: u32 = 64;
 
 impl Rates {
     pub(crate) fn new() -> Self {
@@ -29,6 +36,8 @@ impl Rates {
             before: AtomicF64::new(0.0),
             slow: AtomicF64::new(0.0),
             service_ns: AtomicU64::new(0),
+            square: AtomicF64::new(0.0),
+            ended: AtomicU32::new(0),
         }
     }
 
@@ -49,15 +58,23 @@ impl Rates {
 
     /// A request ended after running this long.
     pub(crate) fn executed(&self, time: Nanos) {
-        let before = self.service_ns.load(Ordering::Relaxed);
-        let after = if before == 0 { time.0 } else { before - before / 10 + time.0 / 10 };
-        self.service_ns.store(after.max(1), Ordering::Relaxed);
+        let ended = (self.ended.load(Ordering::Relaxed) + 1).min(REMEMBERED);
+        self.ended.store(ended, Ordering::Relaxed);
+        let (before, share) = (self.service_ns.load(Ordering::Relaxed), u64::from(ended));
+        self.service_ns.store((before - before / share + time.0 / share).max(1), Ordering::Relaxed);
+        let square = self.square.load();
+        self.square.store(square + (time.as_secs_f64().powi(2) - square) / f64::from(ended));
     }
 
-    /// Smoothed execution time in seconds; `None` before the first request ended.
+    /// Mean execution time in seconds; `None` before the first request ended.
     pub(crate) fn service_s(&self) -> Option<f64> {
         let service = self.service_ns.load(Ordering::Relaxed);
         (service > 0).then(|| Nanos(service).as_secs_f64().max(1e-4))
+    }
+
+    /// The squared coefficient of variation of execution times: 0 if all take as long, 1 if they are exponential. 1 before the first ended.
+    pub(crate) fn variation(&self) -> f64 {
+        self.service_s().map_or(1.0, |mean| (self.square.load() / (mean * mean) - 1.0).max(0.0))
     }
 
     /// Arrivals per second over about the last ten seconds.
@@ -97,10 +114,27 @@ mod tests {
     fn execution_time_follows_what_runs_now() {
         let rates = Rates::new();
         assert_eq!(rates.service_s(), None);
-        for _ in 0..100 {
+        for time in [1, 3] {
+            rates.executed(Nanos::from_secs(time));
+        }
+        assert!((rates.service_s().unwrap() - 2.0).abs() < 1e-6, "the first weighs no more than the second");
+        for _ in 0..1_000 {
             rates.executed(Nanos::from_secs(1));
         }
-        rates.executed(Nanos::from_secs(11));
-        assert!((rates.service_s().unwrap() - 2.0).abs() < 1e-6);
+        rates.executed(Nanos::from_secs(65));
+        assert!((rates.service_s().unwrap() - 2.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn steady_executions_do_not_vary_and_rare_long_ones_do() {
+        let rates = Rates::new();
+        for _ in 0..100 {
+            rates.executed(Nanos::from_millis(100));
+        }
+        assert!(rates.variation() < 1e-6);
+        for count in 0..300 {
+            rates.executed(Nanos::from_millis(if count % 30 == 0 { 10_000 } else { 100 }));
+        }
+        assert!(rates.variation() > 4.0, "{}", rates.variation());
     }
 }

@@ -1,7 +1,7 @@
 //! The policy's account of a function: what it has measured, and what follows from it.
 
 use super::forecast::Prices;
-use super::shortage::worth_having;
+use super::shortage::{lengthened, worth_having};
 use super::{Function, GROUPS, group_start, lock};
 use crate::policy::Facts;
 
@@ -17,7 +17,7 @@ impl Function {
             facts.cold_start.as_secs_f64(),
             self.memory_gb * facts.cold_start.as_secs_f64(),
             self.rates.lately(facts.now),
-            worth_having(self.load(facts.now), self.memory_gb, self.lambda()),
+            worth_having(self.load(facts.now), lengthened(self.rates.variation()), self.memory_gb, self.lambda()),
         ));
         let regretted = lock(&self.regret).saved();
         if regretted > 0.0 {

@@ -23,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 
 use self::forecast::{Forecast, Prices};
 use self::regret::Regret;
-use self::shortage::{Service, worth_having};
+use self::shortage::{Service, lengthened, worth_having};
 use super::price::{Objective, Price};
 use super::profile::{Classifier, Profiles};
 use super::{Costs, Facts, FreeInstance, FunctionPolicy, Load, Policy, Queue, Start, Target};
@@ -353,8 +353,9 @@ impl Function {
         let Some(execution_s) = self.rates.service_s().filter(|_| level > 1) else { return alone };
         let service = Service { instances: f64::from(level - 1), execution_s, arrivals: self.rates.sustained(facts.now) };
         let started = self.memory_gb * start_s + lambda * service.waited_for_a_start(start_s);
-        if level > worth_having(service.arrivals * execution_s, self.memory_gb, lambda) + 1 {
-            started.min(lambda * service.waited_by_one_too_many())
+        let lengthened = lengthened(self.rates.variation());
+        if level > worth_having(service.arrivals * execution_s, lengthened, self.memory_gb, lambda) + 1 {
+            started.min(lambda * lengthened * service.waited_by_one_too_many())
         } else {
             started
         }

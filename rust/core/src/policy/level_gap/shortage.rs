@@ -47,8 +47,8 @@ impl Service {
         expected
     }
 
-    /// Seconds of waiting that a request finding every instance busy brings about if no start is made; infinite if the instances cannot
-    /// carry the load.
+    /// Seconds of waiting that a request finding every instance busy brings about if no start is made, for Poisson arrivals and exponential
+    /// executions; infinite if the instances cannot carry the load.
     pub(super) fn waited_by_one_too_many(&self) -> f64 {
         let net = self.rate() - self.arrivals;
         if net <= 0.0 {
@@ -67,16 +67,25 @@ impl Service {
 
 /// Loads are carried by at most this many instances here; beyond it a level is always worth having.
 const MOST: u32 = 200;
-/// Executions vary more than the exponential times of the formula, and arrivals come in bursts: queues are taken to be this much longer.
-const LONGER: f64 = 4.0;
+/// The squared coefficient of variation that the times between arrivals are taken to have: they come in bursts.
+const ARRIVALS_VARY: f64 = 3.0;
+
+/// How many times as long a queue is as Erlang's formula has it, for executions of this squared coefficient of variation.
+///
+/// # Source
+///
+/// The approximation of Allen and Cunneen: half the sum of the squared coefficients of variation of arrivals and executions.
+pub(super) fn lengthened(executions_vary: f64) -> f64 {
+    0.5 * (ARRIVALS_VARY + executions_vary)
+}
 
 /// How many instances are worth having all the time for a load (in requests executing on average): as many as take more off the queue,
-/// at `lambda` GB·s a second waited, than they hold. At least one.
+/// at `lambda` GB·s a second waited, than they hold, with queues `lengthened` by so much. At least one.
 ///
 /// # Source
 ///
 /// Erlang's C formula for the length of the queue, by the recursion of his B formula.
-pub(super) fn worth_having(load: f64, memory_gb: f64, lambda: f64) -> u32 {
+pub(super) fn worth_having(load: f64, lengthened: f64, memory_gb: f64, lambda: f64) -> u32 {
     let mut blocking = 1.0;
     let mut before = f64::INFINITY;
     for instances in 1..=MOST {
@@ -86,7 +95,7 @@ pub(super) fn worth_having(load: f64, memory_gb: f64, lambda: f64) -> u32 {
             continue;
         }
         let waits = blocking / (1.0 - load / n * (1.0 - blocking));
-        let queue = LONGER * waits * load / (n - load);
+        let queue = lengthened * waits * load / (n - load);
         if lambda * (before - queue) < memory_gb {
             return instances - 1;
         }
@@ -97,7 +106,7 @@ pub(super) fn worth_having(load: f64, memory_gb: f64, lambda: f64) -> u32 {
 
 #[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
-    use super::{LONGER, Service, worth_having};
+    use super::{Service, lengthened, worth_having};
 
     #[test]
     fn a_burst_is_worth_a_start_and_a_straggler_is_not() {
@@ -126,10 +135,13 @@ mod tests {
     #[test]
     fn instances_worth_having_follow_erlangs_formula() {
         // M/M/1 at load 0.5: a queue of 0.5; M/M/2: 1/30. The second is worth 0.467·λ, lengthened.
-        let second = LONGER * (0.5 - 1.0 / 30.0);
-        assert_eq!(worth_having(0.5, 1.0, 1.01 / second), 2);
-        assert_eq!(worth_having(0.5, 1.0, 0.99 / second), 1);
-        assert_eq!(worth_having(0.0, 1.0, 100.0), 1, "the first one has no queue to shorten");
-        assert!(worth_having(10.0, 1.0, 1e-6) >= 10, "fewer cannot carry it");
+        for executions_vary in [0.0, 1.0, 5.0] {
+            let longer = lengthened(executions_vary);
+            let second = longer * (0.5 - 1.0 / 30.0);
+            assert_eq!(worth_having(0.5, longer, 1.0, 1.01 / second), 2);
+            assert_eq!(worth_having(0.5, longer, 1.0, 0.99 / second), 1);
+        }
+        assert_eq!(worth_having(0.0, 4.0, 1.0, 100.0), 1, "the first one has no queue to shorten");
+        assert!(worth_having(10.0, 1.0, 1.0, 1e-6) >= 10, "fewer cannot carry it");
     }
 }
