@@ -46,8 +46,6 @@ impl Prices {
 
 /// Times between onsets that are remembered.
 const MOST: usize = 16;
-/// Fewer do not make a cluster.
-const FEWEST: usize = 3;
 /// An onset that no plan foresees is thought to be among the next ones, this often beside those remembered.
 const UNFORESEEN: f64 = 0.5;
 /// Margin on both sides of a cluster on top of its own spread.
@@ -109,9 +107,6 @@ impl Forecast {
     pub(super) fn plan(&self, from_s: f64, prices: &Prices) -> Option<Plan> {
         let longer = LongerTimes::new(self.times_s.iter().copied().filter(|&time| time > from_s));
         let gaps = longer.gaps();
-        if gaps.len() < FEWEST {
-            return None;
-        }
         let mut best: Option<(f64, Plan)> = None;
         for first in 0..gaps.len() {
             for last in first + 1..gaps.len() {
