@@ -18,7 +18,7 @@ pub(crate) struct Rates {
     service_ns: AtomicU64,
     /// Mean square of the execution time, in s².
     square: AtomicF64,
-    /// Executions that ended, up to [`REMEMBERED`].
+    /// Executions that ended, as far as there are fewer than [`REMEMBERED`].
     ended: AtomicU32,
 }
 
@@ -58,12 +58,23 @@ impl Rates {
 
     /// A request ended after running this long.
     pub(crate) fn executed(&self, time: Nanos) {
-        let ended = (self.ended.load(Ordering::Relaxed) + 1).min(REMEMBERED);
-        self.ended.store(ended, Ordering::Relaxed);
-        let (before, share) = (self.service_ns.load(Ordering::Relaxed), u64::from(ended));
+        let ended = self.ended.load(Ordering::Relaxed) + 1;
+        if ended < REMEMBERED {
+            self.ended.store(ended, Ordering::Relaxed);
+            self.average(time, ended);
+        } else {
+            // Nearly always: to divide by this constant takes no division.
+            self.average(time, REMEMBERED);
+        }
+    }
+
+    /// Takes an execution into the means, as one of so many.
+    #[inline]
+    fn average(&self, time: Nanos, of: u32) {
+        let (before, share) = (self.service_ns.load(Ordering::Relaxed), u64::from(of));
         self.service_ns.store((before - before / share + time.0 / share).max(1), Ordering::Relaxed);
         let square = self.square.load();
-        self.square.store(square + (time.as_secs_f64().powi(2) - square) / f64::from(ended));
+        self.square.store(square + (time.as_secs_f64().powi(2) - square) / f64::from(of));
     }
 
     /// Mean execution time in seconds; `None` before the first request ended.
