@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use pilotlight_core::{Assign, Command, EngineError, Idle, Nanos, SlotId, WaiterId, WakeError};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
-use reference::{Did, Reference, State};
+use reference::{Did, Policy, Reference, State};
 use support::{Host, tag};
 
 const KEYS: [&str; 3] = ["f", "g", "big"];
@@ -57,7 +57,14 @@ impl ReferenceStateMachine for Model {
     type Transition = Call;
 
     fn init_state() -> BoxedStrategy<Self> {
-        Just(Self { reference: Reference::new(&MEMORIES, KEEP_ALIVE, RETRY), requests: 0, call: None }).boxed()
+        // Without a target, and with one.
+        let floor = prop_oneof![Just(0_usize), 1..4_usize];
+        floor
+            .prop_map(|floor| {
+                let policy = Policy { keep_alive: KEEP_ALIVE, floor };
+                Self { reference: Reference::new(&MEMORIES, policy, RETRY), requests: 0, call: None }
+            })
+            .boxed()
     }
 
     fn transitions(_: &Self) -> BoxedStrategy<Call> {
@@ -74,6 +81,7 @@ impl ReferenceStateMachine for Model {
             3 => nth.clone().prop_map(|nth| Call::Destroyed { nth }),
             1 => nth.prop_map(|nth| Call::DestroyFailed { nth }),
             4 => (1..600_u64).prop_map(|millis| Call::Wait { millis }),
+            1 => (1..12_000_u64).prop_map(|millis| Call::Wait { millis }),
         ]
         .prop_flat_map(|call| prop_oneof![150 => Just(call), 1 => Just(Call::Drain)])
         .boxed()
@@ -277,7 +285,11 @@ impl StateMachineTest for Machine {
     type Reference = Model;
 
     fn init_test(model: &Model) -> Self {
-        let host = Host::with("fixed:keep_alive=400ms", |config| config.destroy_retry = Nanos(RETRY));
+        let policy = match model.reference.policy.floor {
+            0 => "fixed:keep_alive=400ms".to_owned(),
+            floor => format!("floor:instances={floor},keep_alive=400ms"),
+        };
+        let host = Host::with(&policy, |config| config.destroy_retry = Nanos(RETRY));
         for (key, memory_mb) in KEYS.into_iter().zip(MEMORIES) {
             host.engine.function(&support::function(key, memory_mb)).unwrap();
         }
@@ -292,7 +304,7 @@ impl StateMachineTest for Machine {
 }
 
 prop_state_machine! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 800, ..ProptestConfig::default() })]
 
     #[test]
     fn the_engine_does_what_the_sequential_reference_does(sequential 1..120 => Machine);

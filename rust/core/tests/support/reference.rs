@@ -38,7 +38,23 @@ pub(crate) struct Function {
     creating: usize,
     initialising: usize,
     seeks: bool,
+    /// Instances to have whatever the demand, once the policy was asked.
+    target: usize,
+    /// When it is looked at next.
+    armed: Option<u64>,
+    /// No waiter's deadline is before this: it may be that of one who has left.
+    soonest: Option<u64>,
 }
+
+/// How long free instances are kept, and how many there are to be whatever the demand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    pub(crate) keep_alive: u64,
+    pub(crate) floor: usize,
+}
+
+/// A policy that holds a floor is asked again after this long.
+const ASKED_AGAIN: u64 = 10_000_000_000;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Reference {
@@ -48,14 +64,14 @@ pub(crate) struct Reference {
     pub(crate) draining: bool,
     /// Slot time by account: starting, idle, busy, retiring, leaked.
     pub(crate) booked: [u128; 5],
-    keep_alive: u64,
+    pub(crate) policy: Policy,
     retry: u64,
     seekers: BTreeMap<u32, VecDeque<usize>>,
     pub(crate) did: Vec<Did>,
 }
 
 impl Reference {
-    pub(crate) fn new(memories: &[u32], keep_alive: u64, retry: u64) -> Self {
+    pub(crate) fn new(memories: &[u32], policy: Policy, retry: u64) -> Self {
         let functions = memories.iter().map(|&memory| Function { memory, ..Function::default() }).collect();
         Self {
             now: 0,
@@ -63,7 +79,7 @@ impl Reference {
             functions,
             draining: false,
             booked: [0; 5],
-            keep_alive,
+            policy,
             retry,
             seekers: BTreeMap::new(),
             did: Vec::new(),
@@ -87,11 +103,14 @@ impl Reference {
     }
 
     pub(crate) fn next_due(&self) -> Option<u64> {
-        let slots = self.slots.iter().filter_map(|slot| match slot.state {
-            State::Free { due } | State::Leaked { again: due } => Some(due),
-            _ => None,
-        });
-        slots.chain(self.functions.iter().flat_map(|f| f.waiters.iter().map(|waiter| waiter.1))).min()
+        let leaked = self.slots.iter().filter_map(|slot| if let State::Leaked { again } = slot.state { Some(again) } else { None });
+        leaked.chain(self.functions.iter().filter_map(|function| function.armed)).min()
+    }
+
+    /// The function is looked at at this moment, or before.
+    fn arm(&mut self, f: usize, at: u64) {
+        let armed = &mut self.functions[f].armed;
+        *armed = Some(armed.map_or(at, |before| before.min(at)));
     }
 
     pub(crate) fn assign(&mut self, f: usize, request: u64, deadline: u64) -> Option<usize> {
@@ -99,8 +118,12 @@ impl Reference {
             self.slots[slot].state = State::Busy { request };
             return Some(slot);
         }
-        self.functions[f].waiters.push_back((request, deadline, 0));
+        let function = &mut self.functions[f];
+        function.waiters.push_back((request, deadline, 0));
+        function.soonest = Some(function.soonest.map_or(deadline, |soonest| soonest.min(deadline)));
         self.start_wanted(f);
+        self.meet_target(f);
+        self.arm(f, deadline);
         None
     }
 
@@ -109,6 +132,7 @@ impl Reference {
             self.destroy(slot);
             if !self.draining {
                 self.start_wanted(self.slots[slot].function);
+                self.meet_target(self.slots[slot].function);
             }
         } else {
             self.release(slot);
@@ -117,6 +141,7 @@ impl Reference {
 
     pub(crate) fn cancel(&mut self, f: usize, request: u64) {
         self.functions[f].waiters.retain(|waiter| waiter.0 != request);
+        self.arm(f, self.now);
     }
 
     pub(crate) fn created(&mut self, slot: usize) {
@@ -127,7 +152,9 @@ impl Reference {
         self.functions[f].creating -= 1;
         let taker = if self.draining {
             None
-        } else if self.functions[f].waiters.len() > self.functions[f].initialising {
+        } else if self.functions[f].waiters.len() > self.functions[f].initialising
+            || self.instances(f) + self.functions[f].initialising < self.functions[f].target
+        {
             Some(f)
         } else {
             self.seeker(self.functions[f].memory)
@@ -192,10 +219,9 @@ impl Reference {
     pub(crate) fn tick(&mut self) {
         let now = self.now;
         for f in 0..self.functions.len() {
-            let (over, kept): (VecDeque<_>, VecDeque<_>) = self.functions[f].waiters.iter().partition(|waiter| waiter.1 <= now);
-            self.functions[f].waiters = kept;
-            self.did.extend(over.iter().map(|waiter| Did::Refuse(waiter.0, "deadline")));
-            self.retire(f);
+            if self.functions[f].armed.take_if(|at| *at <= now).is_some() {
+                self.sweep(f);
+            }
         }
         for slot in 0..self.slots.len() {
             if matches!(self.slots[slot].state, State::Leaked { again } if again <= now) {
@@ -205,16 +231,68 @@ impl Reference {
         }
     }
 
-    /// Overdue times leave the list; instances leave it from the top.
-    fn retire(&mut self, f: usize) {
+    fn sweep(&mut self, f: usize) {
+        let now = self.now;
+        let function = &mut self.functions[f];
+        if function.soonest.is_some_and(|soonest| soonest <= now) {
+            let (over, kept): (VecDeque<_>, VecDeque<(u64, u64, u32)>) = function.waiters.iter().partition(|waiter| waiter.1 <= now);
+            function.soonest = kept.iter().map(|waiter| waiter.1).min();
+            function.waiters = kept;
+            self.did.extend(over.iter().map(|waiter| Did::Refuse(waiter.0, "deadline")));
+        }
+        self.start_wanted(f);
+        self.meet_target(f);
+        let due = self.retire(f);
+        let deadline = self.functions[f].soonest.filter(|_| !self.functions[f].waiters.is_empty());
+        if let Some(next) = [due, deadline].into_iter().flatten().min() {
+            self.arm(f, next);
+        }
+    }
+
+    /// Overdue times leave the list as far as the target allows, and the others move below the rest of them; instances leave it from the
+    /// top. Returns the next time.
+    fn retire(&mut self, f: usize) -> Option<u64> {
         let due = |slot: &usize| if let State::Free { due } = self.slots[*slot].state { due } else { unreachable!() };
         let staying: Vec<_> = self.functions[f].free.iter().map(due).filter(|&due| due > self.now).collect();
-        for slot in self.functions[f].free.split_off(staying.len()).into_iter().rev() {
-            self.destroy(slot);
+        let overdue = self.functions[f].free.len() - staying.len();
+        let spare = self.instances(f).saturating_sub(self.functions[f].target);
+        let retired = overdue.min(spare);
+        if retired > 0 {
+            let kept = self.functions[f].free.len() - retired;
+            for slot in self.functions[f].free.split_off(kept).into_iter().rev() {
+                self.destroy(slot);
+            }
+            let dues = std::iter::repeat_n(self.now, overdue - retired).chain(staying.iter().copied());
+            for (&slot, due) in self.functions[f].free.iter().zip(dues) {
+                self.slots[slot].state = State::Free { due };
+            }
         }
-        for (&slot, due) in self.functions[f].free.iter().zip(staying) {
-            self.slots[slot].state = State::Free { due };
+        staying.into_iter().min()
+    }
+
+    /// Instances that are free or serve a request.
+    fn instances(&self, f: usize) -> usize {
+        let there = |slot: &&Slot| slot.function == f && matches!(slot.state, State::Free { .. } | State::Busy { .. });
+        self.slots.iter().filter(there).count()
+    }
+
+    /// Starts what the floor lacks.
+    fn meet_target(&mut self, f: usize) {
+        if self.policy.floor == 0 || self.draining {
+            return;
         }
+        self.functions[f].target = self.policy.floor;
+        let coming = self.functions[f].creating + self.functions[f].initialising;
+        for _ in self.instances(f) + coming..self.policy.floor {
+            self.create(f);
+        }
+        self.arm(f, self.now + ASKED_AGAIN);
+    }
+
+    fn create(&mut self, f: usize) {
+        self.functions[f].creating += 1;
+        self.did.push(Did::Create(self.slots.len()));
+        self.slots.push(Slot { function: f, state: State::Creating, failures: 0 });
     }
 
     fn release(&mut self, slot: usize) {
@@ -222,10 +300,14 @@ impl Reference {
         if let Some((request, ..)) = self.functions[f].waiters.pop_front() {
             self.slots[slot].state = State::Busy { request };
             self.did.push(Did::Serve(request, slot));
-        } else if self.draining {
+            return;
+        }
+        let due = self.now + self.policy.keep_alive;
+        self.arm(f, due);
+        if self.draining {
             self.destroy(slot);
         } else {
-            self.slots[slot].state = State::Free { due: self.now + self.keep_alive };
+            self.slots[slot].state = State::Free { due };
             self.functions[f].free.push(slot);
         }
     }
@@ -238,9 +320,7 @@ impl Reference {
 
     fn start_wanted(&mut self, f: usize) {
         while self.functions[f].waiters.len() > self.functions[f].creating + self.functions[f].initialising {
-            self.functions[f].creating += 1;
-            self.did.push(Did::Create(self.slots.len()));
-            self.slots.push(Slot { function: f, state: State::Creating, failures: 0 });
+            self.create(f);
         }
         self.seek(f);
     }
