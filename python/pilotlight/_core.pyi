@@ -243,9 +243,7 @@ class GrpcClient:
     def __new__(cls, address: str, *, keepalive_ns: int, concurrency: int) -> GrpcClient: ...
     def fileno(self) -> int:
         """Return a descriptor that is readable when there are outcomes to take; only to be polled."""
-    def call(
-        self, ticket: int, path: str, message: bytes, *, urgent: bool, within_ns: int, awaited_ns: int
-    ) -> None:
+    def call(self, ticket: int, path: str, message: bytes, *, urgent: bool, within_ns: int, awaited_ns: int) -> None:
         """Make a call; returns at once.
 
         Args:

@@ -68,6 +68,11 @@ impl LeftAt {
     }
 }
 
+/// When a gap began that has lasted so long: the same at every moment of it, although gaps are measured in whole units.
+pub(crate) fn began(gap: Nanos, now: Nanos) -> Nanos {
+    Nanos((now.0 >> UNIT_BITS << UNIT_BITS).saturating_sub(gap.0))
+}
+
 const NEVER: u32 = 0;
 
 /// A moment as it is kept; never [`NEVER`].
@@ -84,7 +89,7 @@ fn place(level: u32) -> (usize, usize) {
 
 #[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
-    use super::{GROUPS, HIGHEST, LeftAt, group_of, group_start};
+    use super::{GROUPS, HIGHEST, LeftAt, began, group_of, group_start};
     use crate::nanos::Nanos;
 
     #[test]
@@ -104,6 +109,15 @@ mod tests {
         let left = LeftAt::new();
         left.leave(1, Nanos::from_secs(10));
         assert_eq!(left.gap(1, Nanos::from_millis(9_999)), Some(Nanos::ZERO));
+    }
+
+    #[test]
+    fn a_gap_began_at_one_moment_whenever_it_is_looked_at() {
+        let left = LeftAt::new();
+        left.leave(1, Nanos::from_millis(1_234));
+        let beginnings = [1_300, 1_301, 7_777].map(Nanos::from_millis).map(|now| began(left.gap(1, now).unwrap(), now));
+        assert!(beginnings.iter().all(|&began| began == beginnings[0]), "{beginnings:?}");
+        assert!(Nanos::from_millis(1_234).since(beginnings[0]) < Nanos::from_millis(1));
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Function {
             ));
         }
         for (level, forecast) in (1..).zip(&self.forecasts) {
-            let forecast = lock(forecast);
+            let mut forecast = lock(forecast);
             let prices = Prices { start_s: facts.cold_start.as_secs_f64(), ..self.prices() };
             if let Some(plan) = forecast.plan(self.kept_s(level).max(prices.start_s), &prices) {
                 let verdict = if forecast.pays() { "pre-warmed" } else { "not pre-warmed" };

@@ -6,6 +6,7 @@
 //! was not foreseen. Every plan is checked against the gap it was made for, and plans are carried out only while they have lately paid:
 //! when the next onset comes does not depend on what was done, so what a plan would have cost is known either way.
 
+use crate::demand::began;
 use crate::nanos::Nanos;
 
 /// When to have an instance ready and until when to keep it, both as time since the last onset.
@@ -18,7 +19,7 @@ pub(super) struct Plan {
 }
 
 /// What a start costs and saves.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Prices {
     /// Seconds a start takes.
     pub(super) start_s: f64,
@@ -42,6 +43,12 @@ impl Prices {
             -memory_gb * (start_s + plan.until_s - plan.ready_s)
         }
     }
+
+    /// Can a plan save anything? Not if a start's wait in every gap is worth less than an unforeseen one costs.
+    pub(super) fn reward_foresight(&self) -> bool {
+        let Self { start_s, memory_gb, lambda } = *self;
+        MOST as f64 * lambda * start_s > UNFORESEEN * memory_gb * (start_s + MARGIN_S)
+    }
 }
 
 /// Times between onsets that are remembered.
@@ -50,6 +57,8 @@ const MOST: usize = 16;
 const UNFORESEEN: f64 = 0.5;
 /// Margin on both sides of a cluster on top of its own spread.
 const MARGIN_S: f64 = 0.002;
+/// Far more than rounding can add up to over sixteen gaps, and far less than two plans differ by.
+const ROUNDING: f64 = 1e-9;
 /// What the last gap's result keeps of its weight with each new one.
 const FADING: f64 = 0.8;
 
@@ -62,6 +71,8 @@ pub(super) struct Forecast {
     next: usize,
     /// GB·s that plans would have saved lately; carried out while positive.
     gain: f64,
+    /// The last plan made of these gaps, and what for.
+    answer: Option<((f64, Prices), Option<Plan>)>,
 }
 
 impl Forecast {
@@ -80,18 +91,24 @@ impl Forecast {
         self.onset.map_or(0.0, |onset| now.since(onset).as_secs_f64())
     }
 
+    /// Seconds from the last onset until demand fell, a gap ago: the same throughout the gap.
+    pub(super) fn fell_s(&self, gap: Nanos, now: Nanos) -> f64 {
+        self.since_onset_s(began(gap, now))
+    }
+
     /// Takes in the onset that ends a gap, after checking what the plan for it would have been worth. `kept_s`: how long into the gap the
     /// instance was kept.
     pub(super) fn learn(&mut self, now: Nanos, gap: Nanos, kept_s: f64, prices: &Prices) {
-        let (since_s, gap_s) = (self.since_onset_s(now), gap.as_secs_f64());
+        let (since_s, fell_s) = (self.since_onset_s(now), self.fell_s(gap, now));
         if self.onset.replace(now).is_none() {
             return;
         }
-        if gap_s > kept_s
-            && let Some(plan) = self.plan(since_s - gap_s + kept_s, prices)
+        if gap.as_secs_f64() > kept_s
+            && let Some(plan) = self.plan(fell_s + kept_s, prices)
         {
             self.gain = FADING * self.gain + prices.saved(&plan, since_s);
         }
+        self.answer = None;
         if self.times_s.len() < MOST {
             self.times_s.push(since_s);
         } else {
@@ -102,27 +119,42 @@ impl Forecast {
 
     /// The plan that would have saved most over the remembered times longer than `from_s`; `None` if none would have saved anything.
     ///
-    /// Each stretch between two of them is a candidate: at most 120. What one would have saved is first estimated from running sums,
-    /// and added up one by one only if it may be the best.
-    pub(super) fn plan(&self, from_s: f64, prices: &Prices) -> Option<Plan> {
+    /// It is asked for at every timer of a function and again at the next onset, while nothing has changed: the answer is kept.
+    pub(super) fn plan(&mut self, from_s: f64, prices: &Prices) -> Option<Plan> {
+        let question = (from_s, *prices);
+        if let Some((answered, plan)) = self.answer
+            && answered == question
+        {
+            return plan;
+        }
+        let plan = self.best_plan(from_s, prices);
+        self.answer = Some((question, plan));
+        plan
+    }
+
+    /// Each stretch between two of them is a candidate: at most 120. A likely one is looked at first. Then what a candidate would have
+    /// saved is estimated from running sums, and added up one by one only if it may be the best.
+    fn best_plan(&self, from_s: f64, prices: &Prices) -> Option<Plan> {
         let longer = LongerTimes::new(self.times_s.iter().copied().filter(|&time| time > from_s));
         let gaps = longer.gaps();
+        if gaps.len() < 2 {
+            return None;
+        }
+        let (likely, bounds) = longer.bounds(prices);
+        let at_least = longer.saved(&longer.plan(likely, from_s), prices);
         let mut best: Option<(f64, Plan)> = None;
         for first in 0..gaps.len() {
             for last in first + 1..gaps.len() {
                 let most = best.map_or(0.0, |(most, _)| most);
-                // A longer stretch holds more in vain.
-                if longer.saved_by_stretch_at_most(gaps[last] - gaps[first], prices) <= most {
+                if bounds.saved_at_most(first, last) < most.max(at_least) {
                     break;
                 }
-                // The ends of a sample lie inside those of its distribution, by about the mean distance of its members.
-                let margin = (gaps[last] - gaps[first]) / (last - first) as f64 + MARGIN_S;
-                let plan = Plan { ready_s: (gaps[first] - margin).max(from_s), until_s: gaps[last] + margin };
-                if longer.saved_at_most(&plan, first, last, prices) <= most {
+                let plan = longer.plan((first, last), from_s);
+                let estimate = longer.saved_at_most(&plan, first, last, prices);
+                if estimate <= most || estimate < at_least {
                     continue;
                 }
-                let saved: f64 = gaps.iter().map(|&gap| prices.saved(&plan, gap)).sum();
-                let saved = saved + UNFORESEEN * prices.saved(&plan, f64::INFINITY);
+                let saved = longer.saved(&plan, prices);
                 if saved > most {
                     best = Some((saved, plan));
                 }
@@ -139,9 +171,6 @@ struct LongerTimes {
     sums_s: [f64; MOST + 1],
     len: usize,
 }
-
-/// Far more than rounding can add up to over sixteen gaps, and far less than two plans differ by.
-const ROUNDING: f64 = 1e-9;
 
 impl LongerTimes {
     fn new(gaps: impl Iterator<Item = f64>) -> Self {
@@ -161,11 +190,62 @@ impl LongerTimes {
         &self.times_s[..self.len]
     }
 
-    /// Not less than what any plan saves that reaches over `stretch_s` or more: a start's wait in every gap, less an unforeseen one's cost.
-    fn saved_by_stretch_at_most(&self, stretch_s: f64, prices: &Prices) -> f64 {
+    /// The plan for the stretch from one gap to another.
+    fn plan(&self, (first, last): (usize, usize), from_s: f64) -> Plan {
+        let gaps = self.gaps();
+        // The ends of a sample lie inside those of its distribution, by about the mean distance of its members.
+        let margin = (gaps[last] - gaps[first]) / (last - first) as f64 + MARGIN_S;
+        Plan { ready_s: (gaps[first] - margin).max(from_s), until_s: gaps[last] + margin }
+    }
+
+    /// What a plan saves over all gaps and an unforeseen one.
+    fn saved(&self, plan: &Plan, prices: &Prices) -> f64 {
+        let saved: f64 = self.gaps().iter().map(|&gap| prices.saved(plan, gap)).sum();
+        saved + UNFORESEEN * prices.saved(plan, f64::INFINITY)
+    }
+
+    /// The stretch that is likely to save most, and bounds for all.
+    ///
+    /// A plan without margins pays, from one gap it meets to the next, for an instance held in all gaps that have not ended by then, and
+    /// for a start in those that it misses. Margins only cost, or lengthen the stretch. So a plan saves at most the difference between two
+    /// running sums: one taken where the last gap is that it meets, one where its first is, or an earlier one.
+    fn bounds(&self, prices: &Prices) -> ((usize, usize), Bounds) {
         let Prices { start_s, memory_gb, lambda } = *prices;
-        let met = self.len as f64 * lambda * start_s * (1.0 + ROUNDING);
-        met - UNFORESEEN * memory_gb * (start_s + stretch_s) * (1.0 - ROUNDING)
+        let (gaps, met) = (self.gaps(), lambda * start_s);
+        let mut bounds = Bounds { begins: [0.0; MOST], ends: [0.0; MOST] };
+        // Saved so far by a plan that meets all gaps; saved at most by meeting or shortening the wait of those before.
+        let (mut sum, mut before) = (0.0, 0.0);
+        let (mut start, mut likely, mut likely_saved) = (0, (0, 1), f64::NEG_INFINITY);
+        let mut near = 0;
+        for (place, &gap) in gaps.iter().enumerate() {
+            let left = (gaps.len() - place) as f64 - 1.0 + UNFORESEEN;
+            if place > 0 {
+                let last = gaps[place - 1];
+                let held = memory_gb * (gap - last) * (left + 1.0);
+                sum += met - held;
+                while gaps[near] < last - start_s {
+                    near += 1;
+                }
+                let shortened = lambda * ((place - near) as f64 * (start_s - last) + self.sums_s[place] - self.sums_s[near]);
+                before = f64::max(shortened, before + met - held);
+            }
+            bounds.begins[place] = before + met - sum;
+            bounds.ends[place] = sum - memory_gb * start_s * left;
+            let saved = bounds.begins[start] + bounds.ends[place];
+            if place > 0 && saved > likely_saved {
+                (likely, likely_saved) = ((start, place), saved);
+            }
+            if bounds.begins[place] > bounds.begins[start] {
+                start = place;
+            }
+        }
+        let scale = (gaps.len() + 1) as f64 * (lambda + memory_gb) * (start_s + gaps[gaps.len() - 1]);
+        let mut most = f64::NEG_INFINITY;
+        for end in bounds.ends[..gaps.len()].iter_mut().rev() {
+            most = most.max(*end + ROUNDING * scale);
+            *end = most;
+        }
+        (likely, bounds)
     }
 
     /// Not less than what [`Prices::saved`] sums up to over all gaps and an unforeseen one, and hardly more. The plan's stretch reaches
@@ -186,9 +266,23 @@ impl LongerTimes {
     }
 }
 
+/// What plans save at most, by where their stretch begins and ends.
+struct Bounds {
+    begins: [f64; MOST],
+    /// Of stretches that end here or later.
+    ends: [f64; MOST],
+}
+
+impl Bounds {
+    /// Not less than what any plan saves whose stretch begins at `first` and ends at `last` or later.
+    fn saved_at_most(&self, first: usize, last: usize) -> f64 {
+        self.begins[first] + self.ends[last]
+    }
+}
+
 #[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
-    use super::{Forecast, LongerTimes, MOST, Plan, Prices, UNFORESEEN};
+    use super::{Forecast, LongerTimes, MOST, Plan, Prices};
     use crate::nanos::Nanos;
     use proptest::prelude::*;
 
@@ -213,10 +307,16 @@ mod tests {
 
     #[test]
     fn a_timer_is_foreseen_after_a_few_gaps_and_pays() {
-        let forecast = taught([30_000, 30_010, 29_990, 30_000, 30_005]);
+        let mut forecast = taught([30_000, 30_010, 29_990, 30_000, 30_005]);
         assert!(forecast.pays());
         let plan = forecast.plan(1.0, &PRICES).unwrap();
         assert!(plan.ready_s > 29.9 && plan.ready_s < 30.0 && plan.until_s > 30.0 && plan.until_s < 30.1, "{plan:?}");
+    }
+
+    #[test]
+    fn starts_that_take_no_time_are_not_worth_foreseeing() {
+        assert!(PRICES.reward_foresight());
+        assert!(!Prices { start_s: 1e-5, ..PRICES }.reward_foresight());
     }
 
     #[test]
@@ -235,7 +335,7 @@ mod tests {
 
     #[test]
     fn gaps_without_a_pattern_are_not_planned_for() {
-        let forecast = taught([5_000, 90_000, 14_000, 200_000, 40_000, 310_000, 8_000, 120_000]);
+        let mut forecast = taught([5_000, 90_000, 14_000, 200_000, 40_000, 310_000, 8_000, 120_000]);
         assert_eq!(forecast.plan(1.0, &PRICES), None);
         assert!(!forecast.pays());
     }
@@ -265,12 +365,12 @@ mod tests {
         ) {
             let longer = LongerTimes::new(gaps_s.iter().copied());
             let (gaps, prices) = (longer.gaps(), Prices { start_s, memory_gb, lambda });
+            let (_, bounds) = longer.bounds(&prices);
             for (first, last) in (0..gaps.len()).flat_map(|first| (first + 1..gaps.len()).map(move |last| (first, last))) {
                 let plan = Plan { ready_s: gaps[first] - 0.001, until_s: gaps[last] + 0.5 };
-                let saved: f64 = gaps.iter().map(|&gap| prices.saved(&plan, gap)).sum();
-                let saved = saved + UNFORESEEN * prices.saved(&plan, f64::INFINITY);
+                let saved = longer.saved(&plan, &prices);
                 let estimate = longer.saved_at_most(&plan, first, last, &prices);
-                prop_assert!(saved <= longer.saved_by_stretch_at_most(gaps[last] - gaps[first], &prices));
+                prop_assert!(saved <= bounds.saved_at_most(first, last));
                 let slack = 1e-3 * (lambda + memory_gb);
                 prop_assert!(saved <= estimate && estimate <= saved + slack, "{saved} of {estimate}");
             }
@@ -279,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_plan_is_made_for_what_may_still_come() {
-        let forecast = taught([30_000, 60_000].repeat(4));
+        let mut forecast = taught([30_000, 60_000].repeat(4));
         let plan = forecast.plan(31.0, &PRICES).unwrap();
         assert!(plan.ready_s > 59.0, "{plan:?}");
     }

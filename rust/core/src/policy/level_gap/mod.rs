@@ -29,7 +29,7 @@ use super::profile::{Classifier, Profiles};
 use super::{Costs, Facts, FreeInstance, FunctionPolicy, Load, Policy, Queue, Start, Target};
 use crate::demand::{BINS, GROUPS, GapCounts, LeftAt, Rates, bin_of, group_of, group_start};
 use crate::nanos::Nanos;
-use crate::sync::{AtomicBool, AtomicF32, AtomicF64, AtomicI64, AtomicU16, AtomicU32, AtomicU64, Mutex, Ordering, lock};
+use crate::sync::{AtomicBool, AtomicF32, AtomicF64, AtomicI64, AtomicU32, AtomicU64, Mutex, Ordering, lock};
 use crate::table::FunctionSpec;
 
 /// A start costs `m·c` GB·s, as much as `m·c / lambda` seconds of waiting: a request is let wait for a busy instance while no more than
@@ -126,9 +126,6 @@ const GROUPS_A_CHUNK: usize = 4;
 #[derive(Debug)]
 struct Group {
     gaps: GapCounts,
-    /// Gaps whose beginnings, and whose ends, the crowd was told of.
-    told: AtomicU16,
-    ended: AtomicU16,
     plan: Planned,
 }
 
@@ -164,24 +161,22 @@ impl FunctionPolicy for Function {
         let Some(gap) = self.left.gap(level, now) else { return };
         let group = self.group(group_of(level));
         group.gaps.add(gap);
-        if group.ended.load(Ordering::Relaxed) < group.told.load(Ordering::Relaxed) {
-            group.ended.fetch_add(1, Ordering::Relaxed);
+        if group.gaps.tell_end() {
             self.shared.crowd[bin_of(gap)].fetch_add(1, Ordering::Relaxed);
             self.shared.crowd_open.fetch_sub(1, Ordering::Relaxed);
         }
-        if let Some(forecast) = self.forecasts.get(level as usize - 1)
-            && gap.as_secs_f64() > self.start_s.load()
-        {
-            let kept_s = group.plan.keep_s().max(self.start_s.load());
-            lock(forecast).learn(now, gap, kept_s, &self.prices());
+        if let Some(forecast) = self.forecasts.get(level as usize - 1) {
+            let prices = self.prices();
+            if gap.as_secs_f64() > prices.start_s && prices.reward_foresight() {
+                lock(forecast).learn(now, gap, group.plan.keep_s().max(prices.start_s), &prices);
+            }
         }
     }
 
     fn demand_fell(&self, now: Nanos, level: u32, execution: Option<Nanos>) {
         self.left.leave(level, now);
         let group = self.group(group_of(level));
-        if group.told.load(Ordering::Relaxed) < TOLD {
-            group.told.fetch_add(1, Ordering::Relaxed);
+        if group.gaps.tell_beginning(TOLD) {
             self.shared.crowd_open.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(time) = execution {
@@ -258,13 +253,13 @@ impl FunctionPolicy for Function {
                 continue;
             }
             let Some(gap) = self.left.gap(level, now) else { continue };
-            let forecast = lock(forecast);
+            let mut forecast = lock(forecast);
             if !forecast.pays() {
                 continue;
             }
             let prices = Prices { start_s: load.facts.cold_start.as_secs_f64(), ..self.prices() };
             let (since_s, gap_s) = (forecast.since_onset_s(now), gap.as_secs_f64());
-            let from_s = since_s - gap_s + gap_s.min(self.kept_s(level)).max(prices.start_s);
+            let from_s = forecast.fell_s(gap, now) + gap_s.min(self.kept_s(level)).max(prices.start_s);
             let Some(plan) = forecast.plan(from_s, &prices) else { continue };
             let (start_at, until) = (plan.ready_s - prices.start_s, plan.until_s);
             let in_s = |moment: f64| now + Nanos::from_secs_f64(moment - since_s);
@@ -335,13 +330,14 @@ impl Function {
         let miss = self.miss(group_start(index), facts);
         let mut weights = counts.map(f64::from);
         let own = f64::from(counts.iter().sum::<u32>());
-        let groups = [index.wrapping_sub(1), index + 1].into_iter().filter_map(|neighbour| self.known_group(neighbour));
-        let neighbours = add(&mut weights, groups.map(|group| group.gaps.counts()), NEIGHBOURS);
+        let [below, above] =
+            [index.wrapping_sub(1), index + 1].map(|near| self.known_group(near).map_or([0; BINS], |group| group.gaps.counts()));
+        let neighbours = add(&mut weights, &std::array::from_fn(|bin| below[bin] + above[bin]), NEIGHBOURS);
         let mut everyone: [u32; BINS] = std::array::from_fn(|bin| self.shared.crowd[bin].load(Ordering::Relaxed));
         // A gap still open may yet end, but most that are open at any moment are long ones.
         let open = self.shared.crowd_open.load(Ordering::Relaxed).max(0);
         everyone[BINS - 1] = everyone[BINS - 1].saturating_add(u32::try_from(open).unwrap_or(u32::MAX));
-        let crowd = add(&mut weights, std::iter::once(everyone), CROWD);
+        let crowd = add(&mut weights, &everyone, CROWD);
         let window = window::cheapest(&window::smoothed(&weights), self.memory_gb, miss);
         Evidence { own, neighbours, crowd, miss, window }
     }
@@ -368,28 +364,23 @@ fn enough(counts: &[u32; BINS]) -> u32 {
     (f64::from(counts.iter().sum::<u32>()) / REPLAN_GAPS) as u32
 }
 
-/// Adds histograms to `weights`, together scaled down to at most `most`; returns the weight added.
-fn add(weights: &mut [f64; BINS], histograms: impl Iterator<Item = [u32; BINS]>, most: f64) -> f64 {
-    let mut sum = [0; BINS];
-    for histogram in histograms {
-        for (bin, count) in sum.iter_mut().zip(histogram) {
-            *bin += count;
-        }
-    }
+/// Adds the sum of histograms to `weights`, scaled down to at most `most`; returns the weight added.
+fn add(weights: &mut [f64; BINS], sum: &[u32; BINS], most: f64) -> f64 {
     let total = sum.iter().map(|&count| u64::from(count)).sum::<u64>() as f64;
     if total <= 0.0 {
         return 0.0;
     }
     let weight = total.min(most);
-    for (bin, count) in weights.iter_mut().zip(sum) {
-        *bin += f64::from(count) * weight / total;
+    let share = weight / total;
+    for (bin, &count) in weights.iter_mut().zip(sum) {
+        *bin += f64::from(count) * share;
     }
     weight
 }
 
 impl Group {
     fn new() -> Self {
-        Self { gaps: GapCounts::new(), told: AtomicU16::new(0), ended: AtomicU16::new(0), plan: Planned::new() }
+        Self { gaps: GapCounts::new(), plan: Planned::new() }
     }
 }
 

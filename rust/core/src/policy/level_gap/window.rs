@@ -21,24 +21,27 @@ pub(super) fn cheapest(weights: &[f64; BINS], memory_gb: f64, miss: f64) -> Wind
     if total <= 0.0 {
         return Window { keep_s: miss / memory_gb, cost: 2.0 * miss };
     }
-    let mut best = Window { keep_s: 0.0, cost: miss };
-    let (mut ended, mut held) = (0.0, 0.0);
-    let ends = bin_starts_s()[1..].iter().copied().chain(std::iter::once(f64::INFINITY));
-    for ((weight, middle), keep_s) in weights.iter().zip(bin_middles_s()).zip(ends) {
+    // Sums over the gaps that end within each bin's window; costs are of all the weight, not of one gap, which saves a division a bin.
+    let (mut ended, mut held) = ([0.0; BINS], [0.0; BINS]);
+    let mut sums = (0.0, 0.0);
+    for (bin, (weight, middle)) in weights.iter().zip(bin_middles_s()).enumerate() {
+        sums = (sums.0 + weight, sums.1 + weight * middle);
+        (ended[bin], held[bin]) = sums;
+    }
+    // The last bin has no end: its window is for ever.
+    let mut costs = held.map(|held| memory_gb * held);
+    for (bin, keep_s) in bin_starts_s()[1..].iter().enumerate() {
+        costs[bin] += (memory_gb * keep_s + miss) * (total - ended[bin]).max(0.0);
+    }
+    costs[BINS - 1] += miss * (total - ended[BINS - 1]).max(0.0);
+    let mut best = Window { keep_s: 0.0, cost: miss * total };
+    for (bin, &cost) in costs.iter().enumerate() {
         // Past an empty bin a window holds for longer and misses as often: it is not cheaper.
-        if *weight <= 0.0 && keep_s.is_finite() {
-            continue;
-        }
-        ended += weight;
-        held += weight * middle;
-        let longer = (total - ended).max(0.0);
-        let kept = if keep_s.is_finite() { held + keep_s * longer } else { held };
-        let cost = (memory_gb * kept + miss * longer) / total;
-        if cost < best.cost * (1.0 - SAME) {
-            best = Window { keep_s, cost };
+        if cost < best.cost * (1.0 - SAME) && (weights[bin] > 0.0 || bin == BINS - 1) {
+            best = Window { keep_s: bin_starts_s().get(bin + 1).copied().unwrap_or(f64::INFINITY), cost };
         }
     }
-    best
+    Window { cost: best.cost / total, ..best }
 }
 
 /// Spreads each weight over its neighbours (¼, ½, ¼): a gap just seen makes those near it likelier too.
