@@ -186,7 +186,10 @@ class ServeConfig(BaseSettings):
         4096,
         ge=1,
         le=1_000_000,
-        description="Platform calls in flight at once; an Init counts as long as the function's start takes.",
+        description=(
+            "Platform calls in flight at once; an Init counts as long as the function's start takes, a CreateSlot for "
+            "`platform_create_timeout` at most."
+        ),
     )
     platform_keepalive: Duration = Field(
         0.0,

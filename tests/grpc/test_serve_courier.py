@@ -1,10 +1,11 @@
-"""Starts on a platform over gRPC: what goes well never meets Python, what does not goes to the host and is not lost."""
+"""Starts on a platform over gRPC: what goes well is not Python's, what does not goes to the host and is not lost."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
 
 import grpc
 import grpc.aio
@@ -69,7 +70,7 @@ def on(service: Service, **settings: str) -> dict[str, str]:
     return {"platform": "grpc", "platform_address": service.address, **settings}
 
 
-async def test_a_start_that_goes_well_never_meets_python(
+async def test_a_start_that_goes_well_never_meets_the_platforms_python(
     start_scaler: Starter, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for method in ("create_slot", "init", "destroy"):
@@ -129,6 +130,37 @@ async def test_a_slot_that_the_platform_forgot_counts_as_destroyed(start_scaler:
     await scaler.client.idle(assignment, need_destroy=True)
     await scaler.until(lambda: scaler.app.scaler.live_slots == 0)
     assert scaler.ledger()["destroy_failures"] == 0
+
+
+async def test_slots_left_at_a_drain_stay_on_the_platform(start_scaler: Starter, service: Service) -> None:
+    scaler = await start_scaler(**on(service, drain_leave_slots="true", drain_timeout="100ms"))
+    await scaler.client.idle(await scaler.client.assign("f"))
+    assert await scaler.app.drain() == 1
+    assert service.live == {"s1"}
+
+
+async def test_a_drain_destroys_the_slot_of_an_init_under_way(start_scaler: Starter, service: Service) -> None:
+    init: asyncio.Future[pb.InitReply] = asyncio.get_running_loop().create_future()
+    service.script += [pb.CreateSlotReply(slot=pb.Slot(id="s1")), init]
+    scaler = await start_scaler(**on(service, drain_timeout="100ms"))
+    assigning = asyncio.ensure_future(scaler.client.refusal(scaler.client.assign("f")))
+    await scaler.until(lambda: service.live == {"s1"} and not service.script)
+    draining = asyncio.ensure_future(scaler.app.drain())
+    assert (await assigning).code() == grpc.StatusCode.UNAVAILABLE
+    init.set_result(pb.InitReply())
+    assert await draining == 0
+    assert not service.live
+
+
+async def test_a_failed_call_is_timed_from_its_begin(start_scaler: Starter, service: Service) -> None:
+    late: asyncio.Future[pb.CreateSlotReply] = asyncio.get_running_loop().create_future()
+    service.script.append(late)
+    scaler = await start_scaler(**on(service, platform_create_timeout="150ms", metrics_address="127.0.0.1:0"))
+    await scaler.client.assign("f")
+    text = await asyncio.to_thread(lambda: urlopen(f"http://{scaler.app.metrics_address}/metrics").read().decode())
+    assert 'pilotlight_platform_calls_total{call="create",result="error"} 1.0' in text
+    assert 'pilotlight_platform_call_seconds_bucket{call="create",le="0.1"} 1.0' in text, "the good one alone"
+    late.set_result(pb.CreateSlotReply(slot=pb.Slot(id="late")))
 
 
 async def test_a_crowd_of_starts_answers_everybody(start_scaler: Starter, service: Service) -> None:

@@ -81,6 +81,11 @@ async def serving(service: Service, port: int = 0, **settings: float) -> AsyncIt
     port = server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
     platform = GrpcPlatform(f"127.0.0.1:{port}", seed=0, **settings)
+    script, service.script = service.script, deque()
+    await platform.destroy("unknown", "so that the connection is up")
+    service.script = script
+    service.requests.clear()
+    service.called.clear()
     try:
         yield platform
     finally:

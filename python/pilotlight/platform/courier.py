@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -17,7 +17,7 @@ from pilotlight._core import CreateSlot, DestroySlot, Init, LateOutcome, LeftCal
 from pilotlight.platform.channel import UNANSWERED, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from pilotlight._core import Command, Courier
 
@@ -32,21 +32,29 @@ class BegunCall:
     begun_ns: int
 
 
+class CourierHost(Protocol):
+    """Whose commands a courier carries out."""
+
+    def execute(self, commands: Iterable[Command]) -> None:
+        """Start carrying out commands; returns at once."""
+
+    def go_on(self, command: Command, begun_ns: int) -> None:
+        """Start carrying out a command whose first call was begun at this time and did not end well."""
+
+
 class CourierCalls:
     """Listens to a courier on the current event loop.
 
     Args:
         courier: what leaves calls.
         begun: where they are put, by method and by the name that the platform's caller has for the slot.
-        execute: is given their commands, and every Wake.
+        host: is given their commands, and every Wake.
     """
 
-    def __init__(
-        self, courier: Courier, begun: dict[tuple[str, str], BegunCall], execute: Callable[[list[Command]], None]
-    ) -> None:
+    def __init__(self, courier: Courier, begun: dict[tuple[str, str], BegunCall], host: CourierHost) -> None:
         self._courier = courier
         self._begun = begun
-        self._execute = execute
+        self._host = host
         self._late: dict[int, asyncio.Future[bytes]] = {}
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(courier.fileno(), self._take)
@@ -58,36 +66,45 @@ class CourierCalls:
             answer.cancel()
 
     def _take(self) -> None:
-        commands: list[Command] = []
+        kept: list[tuple[str, str]] = []
         for left in self._courier.take():
             match left:
                 case Wake():
-                    commands.append(left)
+                    self._host.execute([left])
                 case LeftCall():
-                    if self._keep(left):
-                        commands.append(left.command)
+                    if (key := self._keep(left)) is not None:
+                        kept.append(key)
+                        self._host.go_on(left.command, left.begun_ns)
                 case LateOutcome():
                     settle(self._late.pop(left.slot), left.outcome)
                 case RefusedReport():
                     _log.error("a report to the engine failed", reason=left.reason)
-        self._execute(commands)
+        # By then the host's tasks have begun; a call that nobody asked for belongs to a slot that went meanwhile.
+        self._loop.call_soon(self._forget, kept)
 
-    def _keep(self, left: LeftCall) -> bool:
-        """Note a call as begun; False: its slot is gone, and nothing is left to do."""
+    def _keep(self, left: LeftCall) -> tuple[str, str] | None:
+        """Note a call as begun; None: its slot is gone, and nothing is left to do."""
         command = left.command
         match command:
             case CreateSlot():
-                key = ("CreateSlot", str(command.slot))
+                name = str(command.slot)
             case Init() | DestroySlot():
-                if command.slot not in self._courier:
-                    return False
-                key = (type(command).__name__, self._courier[command.slot])
+                try:
+                    name = self._courier[command.slot]
+                except KeyError:
+                    return None
             case _:
                 raise TypeError(f"{command!r} is no call")
         answer: asyncio.Future[bytes] = self._loop.create_future()
         late = None
-        if left.outcome[0] == UNANSWERED and isinstance(command, CreateSlot):
+        if left.outcome[0] == UNANSWERED:
             late = self._late[command.slot] = self._loop.create_future()
         settle(answer, left.outcome, late)
+        key = (type(command).__name__, name)
         self._begun[key] = BegunCall(answer, left.begun_ns)
-        return True
+        return key
+
+    def _forget(self, kept: list[tuple[str, str]]) -> None:
+        for key in kept:
+            if (unasked := self._begun.pop(key, None)) is not None and not unasked.answer.cancelled():
+                unasked.answer.exception()

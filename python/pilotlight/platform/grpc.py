@@ -35,7 +35,8 @@ from pilotlight.wire import simulator_pb2 as pb
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from pilotlight._core import Command, Scaler
+    from pilotlight._core import Scaler
+    from pilotlight.platform.courier import CourierHost
 
 SERVICE: Final = "serverless.simulator.Platform"
 
@@ -97,8 +98,8 @@ class GrpcPlatform:
         self._begun: dict[tuple[str, str], BegunCall] = {}
         self._courier_calls: CourierCalls | None = None
 
-    def attach(self, scaler: Scaler, execute: Callable[[list[Command]], None]) -> Courier:
-        """Have a scaler's commands carried out without Python, and `execute` those that come back from there.
+    def attach(self, scaler: Scaler, host: CourierHost) -> Courier:
+        """Have a scaler's commands carried out without Python, and the host go on with those that do not go well.
 
         Once a scaler; on the event loop.
         """
@@ -111,7 +112,7 @@ class GrpcPlatform:
             destroy_ns=round(self._destroy_timeout * 1e9),
             create_awaited_ns=round(LATE_FACTOR * self._create_timeout * 1e9),
         )
-        self._courier_calls = CourierCalls(courier, self._begun, execute)
+        self._courier_calls = CourierCalls(courier, self._begun, host)
         return courier
 
     async def create_slot(self, slot: int, memory_mb: int) -> CreatedSlot:
@@ -153,7 +154,7 @@ class GrpcPlatform:
             await asyncio.sleep(limit)
             raise PlatformError(f"{what}: written off {format_duration(limit)} after its connection was lost")
 
-        reply = await self._repeat(what, send, self._create_timeout, _REFUSED)
+        reply = await self._repeat(what, send, started, self._create_timeout, _REFUSED)
         return _created_slot(what, reply, started)
 
     async def init(self, platform_id: str, instance_id: str, function: Function) -> int:
@@ -175,7 +176,7 @@ class GrpcPlatform:
             return pb.InitReply.FromString(await attempt(remaining))
 
         what = f"Init of {platform_id} for function {function.key}"
-        reply = await self._repeat(what, send, self._init_timeout, _REPEATED)
+        reply = await self._repeat(what, send, started, self._init_timeout, _REPEATED)
         if reply.status != pb.Ok:
             raise PlatformError(f"{what}: {_status_text(reply)}")
         return time.monotonic_ns() - started
@@ -183,14 +184,14 @@ class GrpcPlatform:
     async def destroy(self, platform_id: str, reason: str) -> None:
         """Give a slot back; NotFound means that an earlier call did it."""
         request = pb.DestroySlotRequest(request_id=f"destroy-{platform_id}", id=platform_id, reason=reason)
-        attempt, _ = self._attempts("DestroySlot", platform_id, request.SerializeToString())
+        attempt, started = self._attempts("DestroySlot", platform_id, request.SerializeToString())
 
         async def send(remaining: float) -> pb.DestroySlotReply:
             return pb.DestroySlotReply.FromString(await attempt(remaining))
 
         what = f"DestroySlot of {platform_id}"
         try:
-            reply = await self._repeat(what, send, self._destroy_timeout, _REPEATED)
+            reply = await self._repeat(what, send, started, self._destroy_timeout, _REPEATED)
         except _NotFoundError:
             return
         if reply.status not in (pb.Ok, pb.NotFound):
@@ -226,12 +227,13 @@ class GrpcPlatform:
         self,
         what: str,
         send: Callable[[float], Awaitable[_Reply]],
+        started_ns: int,
         timeout: float,
         repeated: frozenset[grpc.StatusCode],
     ) -> _Reply:
-        """Send until the call is answered with something other than a refusal, within `timeout` seconds."""
+        """Send until the call is answered with something other than a refusal, `timeout` seconds from its start."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
+        deadline = loop.time() + timeout - (time.monotonic_ns() - started_ns) / 1e9
         refusal = ""
         for attempt in range(self._retries + 1):
             if attempt:

@@ -84,7 +84,7 @@ class Host:
     def start(self) -> None:
         """Begin to tick, with the help of a courier if the platform has one."""
         if isinstance(self._platform, GrpcPlatform):
-            self._courier = self._platform_ids = self._platform.attach(self._scaler, self.execute)
+            self._courier = self._platform_ids = self._platform.attach(self._scaler, self)
             self._metrics.watch(self._courier)
         self._ticking = asyncio.create_task(self._tick())
 
@@ -112,6 +112,10 @@ class Host:
                 self._begin(self._commands.popleft())
         finally:
             self._executing = False
+
+    def go_on(self, command: Command, begun_ns: int) -> None:
+        """Start carrying out a command whose first call a courier has made, and which did not end well."""
+        self._begin(command, begun_ns)
 
     def enqueue(self, outcome: Outcome, deliver: Callable[[Wake], None]) -> int:
         """Carry out the commands of an Assign that has to wait, and return its waiter.
@@ -148,15 +152,15 @@ class Host:
         """Free the instance of an AssignReply that did not reach its client."""
         self.execute(self._scaler.abandon(time.monotonic_ns(), reply))
 
-    def _begin(self, command: Command) -> None:
+    def _begin(self, command: Command, begun_ns: int | None = None) -> None:
         match command:
             case CreateSlot():
-                self._spawn(self._create(command))
+                self._spawn(self._create(command, begun_ns))
             case Init():
-                self._spawn(self._init(command))
+                self._spawn(self._init(command, begun_ns))
             case DestroySlot():
                 if not self._leaves_slots:
-                    self._spawn(self._destroy(command))
+                    self._spawn(self._destroy(command, begun_ns))
             case Wake():
                 deliver = self._waiters.pop(command.waiter, None)
                 if deliver is None:
@@ -164,10 +168,10 @@ class Host:
                 else:
                     deliver(command)
 
-    async def _create(self, command: CreateSlot) -> None:
+    async def _create(self, command: CreateSlot, begun_ns: int | None) -> None:
         slot = command.slot
         try:
-            with self._metrics.call("create"):
+            with self._metrics.call("create", begun_ns):
                 created = await self._platform.create_slot(slot, command.memory_mb)
         except CreateUnansweredError as unanswered:
             self._start_failed(slot, "create", unanswered)
@@ -187,10 +191,10 @@ class Host:
             _log.debug("a slot was created late", slot=slot, platform_id=created.platform_id)
             self._created(slot, created)
 
-    async def _init(self, command: Init) -> None:
+    async def _init(self, command: Init, begun_ns: int | None) -> None:
         function = Function(command.key, command.runtime, command.timeout_s, command.memory_mb)
         try:
-            with self._metrics.call("init"):
+            with self._metrics.call("init", begun_ns):
                 init_ns = await self._platform.init(self._platform_ids[command.slot], command.instance_id, function)
         except Exception as error:  # noqa: BLE001 - as above
             if command.slot in self._platform_ids:
@@ -200,10 +204,10 @@ class Host:
             if command.slot in self._platform_ids:
                 self.execute(self._scaler.instance_ready(time.monotonic_ns(), command.slot, init_ns))
 
-    async def _destroy(self, command: DestroySlot) -> None:
+    async def _destroy(self, command: DestroySlot, begun_ns: int | None) -> None:
         slot = command.slot
         try:
-            with self._metrics.call("destroy"):
+            with self._metrics.call("destroy", begun_ns):
                 await self._platform.destroy(self._platform_ids[slot], command.reason)
         except Exception as error:  # noqa: BLE001 - as above
             self._failures.report("destroy", slot, error)

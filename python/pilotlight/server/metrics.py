@@ -126,9 +126,9 @@ class PlatformMetrics(Collector):
         self._courier = courier
 
     @contextmanager
-    def call(self, name: str) -> Iterator[None]:
-        """Measure the call made inside; an exception counts as an error."""
-        started = time.perf_counter()
+    def call(self, name: str, begun_ns: int | None = None) -> Iterator[None]:
+        """Measure the call made inside, or begun earlier; an exception counts as an error."""
+        started_ns = time.monotonic_ns() if begun_ns is None else begun_ns
         calls = self._calls[name]
         calls.in_flight += 1
         try:
@@ -139,7 +139,7 @@ class PlatformMetrics(Collector):
         else:
             calls.ok += 1
         finally:
-            took = time.perf_counter() - started
+            took = (time.monotonic_ns() - started_ns) / 1e9
             calls.in_flight -= 1
             calls.seconds += took
             calls.by_duration[bisect_left(Courier.BOUNDS_S, took)] += 1

@@ -2,7 +2,7 @@
 //!
 //! [`Service`] is what every front shares: the Python extension calls it from Python's threads, the HTTP/2 server of this crate from its
 //! own. It reads no clock and does no I/O. Whoever waits for an instance is answered where it waits: see [`Caller`]. [`server`] is a host's
-//! other half: it owns sockets and clients, and leaves the platform to its owner.
+//! other half: it owns sockets and clients, and leaves the platform to its owner, whose hand at a platform over gRPC is [`Courier`].
 
 #![forbid(unsafe_code)]
 

@@ -83,6 +83,8 @@ impl Client {
             let _ = setpriority_process(None, NICENESS);
             let line = Line { address, connection: Connection::new(), turns: Turns::new(concurrency) };
             LocalSet::new().block_on(&runtime, work(Rc::new(line), keep_alive, received));
+            // Whoever joins this thread must not wait for a name that is being looked up.
+            runtime.shutdown_background();
         };
         let thread = thread::Builder::new().name("pilotlight-grpc".to_owned()).spawn(work)?;
         Ok(Self { calls: Mutex::new(Some(calls)), thread: Mutex::new(Some(thread)) })
@@ -146,32 +148,34 @@ impl Line {
     async fn make(&self, call: &Call, done: &mut Done) -> Outcome {
         let begun = Instant::now();
         let (within, awaited) = (begun + call.within, begun + call.awaited.max(call.within));
-        let Ok(turn) = timeout_at(within, self.turns.take(call.urgent)).await else { return Outcome::NoTurn };
+        let Ok(turn) = timeout_at(within, self.turns.take(call.urgent)).await else {
+            return if self.connection.is_up() { Outcome::NoTurn } else { Outcome::NotSent };
+        };
         loop {
             let Ok(up) = timeout_at(within, self.connection.up()).await else { return Outcome::NotSent };
-            // Waits while the server's limit of concurrent streams is reached.
-            let Ok(ready) = timeout_at(within, up.sender.clone().ready()).await else { return Outcome::NotSent };
+            let Ok(_stream) = timeout_at(within, up.streams.take(call.urgent)).await else { return Outcome::NotSent };
             let request = request(&self.address, &call.path, awaited.saturating_duration_since(Instant::now()));
+            let ready = up.sender.clone().ready().await;
             let sent = ready.and_then(|mut sender| sender.send_request(request, false));
-            let Ok((response, mut stream)) = sent else {
-                self.connection.gone(&up).await;
-                continue;
-            };
-            // What is wrong with the stream, its response says too.
-            let _ = stream.send_data(frame_encoded(&call.message), true);
-            let receiving = receive(response);
-            tokio::pin!(receiving);
-            let answer = timeout_at(within, &mut receiving).await;
-            if answer.is_err() && within < awaited {
-                drop(turn);
-                done(Outcome::Unanswered);
-                return ended(timeout_at(awaited, receiving).await);
+            if let Ok((response, mut stream)) = sent {
+                // What is wrong with the stream, its response says too.
+                let _ = stream.send_data(frame_encoded(&call.message), true);
+                let receiving = receive(response);
+                tokio::pin!(receiving);
+                let answer = timeout_at(within, &mut receiving).await;
+                if answer.is_err() && within < awaited {
+                    drop(turn);
+                    done(Outcome::Unanswered);
+                    return ended(timeout_at(awaited, receiving).await);
+                }
+                if !matches!(&answer, Ok(Err(failure)) if failure.unprocessed) {
+                    return ended(answer);
+                }
             }
-            if matches!(&answer, Ok(Err(failure)) if failure.unprocessed) {
-                self.connection.gone(&up).await;
-                continue;
+            // The connection said goodbye, or ended: another one may take the call.
+            if timeout_at(within, self.connection.gone(&up)).await.is_err() {
+                return Outcome::NotSent;
             }
-            return ended(answer);
         }
     }
 }

@@ -5,15 +5,18 @@
 use std::cell::Cell;
 use std::future::pending;
 use std::io;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use h2::{Ping, PingPong};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+
+use crate::turns::Turns;
 
 /// Room for every reply in flight: a connection never waits for its window.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -29,13 +32,15 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1
 pub(crate) struct Up {
     number: u64,
     pub(crate) sender: SendRequest<Bytes>,
+    /// As many as the server takes at once.
+    pub(crate) streams: Rc<Turns>,
 }
 
 /// Where callers find the connection, and say that it takes no more calls.
 #[derive(Debug)]
 pub(crate) struct Connection {
     state: watch::Sender<Option<Up>>,
-    /// The number of a connection that took no call any more.
+    /// The highest number of a connection that took no call any more.
     spent: Cell<u64>,
     noticed: Notify,
 }
@@ -43,6 +48,10 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new() -> Self {
         Self { state: watch::Sender::new(None), spent: Cell::new(0), noticed: Notify::new() }
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.state.borrow().is_some()
     }
 
     /// Waits until there is a connection.
@@ -55,7 +64,7 @@ impl Connection {
     /// Notes that a connection takes no more calls, and waits until it is nobody's any more.
     pub(crate) async fn gone(&self, up: &Up) {
         let mut state = self.state.subscribe();
-        self.spent.set(up.number);
+        self.spent.set(self.spent.get().max(up.number));
         self.noticed.notify_one();
         let replaced = state.wait_for(|state| state.as_ref().is_none_or(|current| current.number != up.number));
         drop(replaced.await);
@@ -80,7 +89,9 @@ impl Connection {
 
     /// Offers a connection until it ends, takes no more calls, or does not answer.
     async fn hold(&self, number: u64, mut link: Link, keep_alive: Option<Duration>) {
-        self.state.send_replace(Some(Up { number, sender: link.sender.clone() }));
+        // The server's settings came before its answer to the ping.
+        let streams = Turns::new(link.sender.current_max_send_streams());
+        self.state.send_replace(Some(Up { number, sender: link.sender.clone(), streams }));
         tokio::select! {
             _ = link.driver.join_next() => {}
             () = self.told(number) => link.driver.detach_all(), // it goes on until its calls are over
@@ -90,7 +101,7 @@ impl Connection {
     }
 
     async fn told(&self, number: u64) {
-        while self.spent.get() != number {
+        while self.spent.get() < number {
             self.noticed.notified().await;
         }
     }
@@ -106,7 +117,7 @@ struct Link {
 
 impl Link {
     async fn connect(address: &str) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+        let stream = reach(address).await?;
         stream.set_nodelay(true)?;
         let (sender, mut connection) = Builder::new()
             .initial_window_size(STREAM_WINDOW)
@@ -124,6 +135,19 @@ impl Link {
         pings.ping(Ping::opaque()).await.map_err(io::Error::other)?;
         Ok(Self { sender, pings, driver })
     }
+}
+
+/// Connects to whichever of a host's addresses answers first, in their order.
+async fn reach(address: &str) -> io::Result<TcpStream> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for address in lookup_host(address).await? {
+        match timeout(PATIENCE / 4, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(last)
 }
 
 /// Returns when a ping was not answered in time; never without a pause to send them in.

@@ -31,7 +31,13 @@ impl Turns {
             return Turn(Rc::clone(self));
         }
         let (sender, turn) = oneshot::channel();
-        if urgent { &self.urgent } else { &self.others }.borrow_mut().push_back(sender);
+        {
+            let mut queue = if urgent { &self.urgent } else { &self.others }.borrow_mut();
+            while queue.front().is_some_and(Sender::is_closed) {
+                queue.pop_front();
+            }
+            queue.push_back(sender);
+        }
         turn.await.expect("a queue drops nobody who waits")
     }
 

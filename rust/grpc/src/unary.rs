@@ -35,7 +35,7 @@ pub struct Failure {
     pub status: &'static str,
     /// The server's text, or ours.
     pub message: String,
-    /// The server said that it has not looked at the call.
+    /// The server has said goodbye and will not look at the call.
     pub unprocessed: bool,
 }
 
@@ -48,8 +48,16 @@ impl Failure {
 
 impl From<h2::Error> for Failure {
     fn from(error: h2::Error) -> Self {
-        let unprocessed = error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM);
-        Self { unprocessed, ..Self::new("UNAVAILABLE", error.to_string()) }
+        // gRPC's table, but for a refused stream: it was certainly not looked at, and whoever may repeat the call should know.
+        let status = match error.reason().filter(|_| error.is_reset()) {
+            None => "UNAVAILABLE",
+            Some(Reason::REFUSED_STREAM | Reason::ENHANCE_YOUR_CALM) => "RESOURCE_EXHAUSTED",
+            Some(Reason::CANCEL) => "CANCELLED",
+            Some(Reason::INADEQUATE_SECURITY) => "PERMISSION_DENIED",
+            Some(_) => "INTERNAL",
+        };
+        // A stream ends with a goodbye only if its number is above the last that the server looks at.
+        Self { unprocessed: error.is_remote() && error.is_go_away(), ..Self::new(status, error.to_string()) }
     }
 }
 
@@ -61,7 +69,15 @@ impl From<h2::Error> for Failure {
 pub async fn receive(response: ResponseFuture) -> Result<Bytes, Failure> {
     let (head, mut body) = response.await?.into_parts();
     if head.status != 200 {
-        return Err(Failure::new("UNAVAILABLE", format!("HTTP status {}", head.status.as_u16())));
+        let status = match head.status.as_u16() {
+            400 => "INTERNAL",
+            401 => "UNAUTHENTICATED",
+            403 => "PERMISSION_DENIED",
+            404 => "UNIMPLEMENTED",
+            429 | 502..=504 => "UNAVAILABLE",
+            _ => "UNKNOWN",
+        };
+        return Err(Failure::new(status, format!("HTTP status {}", head.status.as_u16())));
     }
     if head.headers.contains_key("grpc-status") {
         outcome(&head.headers)?;

@@ -30,6 +30,11 @@ fn next(outcomes: &Receiver<Outcome>) -> Outcome {
     outcomes.recv_timeout(LIMIT).expect("an outcome")
 }
 
+/// The same without holding up the server, which shares the thread.
+async fn wait(outcomes: Receiver<Outcome>) -> Outcome {
+    tokio::task::spawn_blocking(move || next(&outcomes)).await.expect("no panic")
+}
+
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
@@ -81,7 +86,7 @@ fn a_call_is_answered_and_says_how_long_it_waits() {
         assert!((10_000..=20_001).contains(&milliseconds), "{timeout}");
         answer(incoming, b"reply");
         tokio::spawn(answer_all(connection));
-        let outcome = tokio::task::spawn_blocking(move || next(&outcomes)).await.expect("no panic");
+        let outcome = wait(outcomes).await;
         assert!(matches!(outcome, Outcome::Reply(reply) if reply == "reply"));
     });
 }
@@ -121,18 +126,17 @@ fn a_call_that_was_sent_is_awaited_longer_than_its_time() {
 }
 
 #[test]
-fn a_refused_stream_is_sent_again_on_another_connection() {
+fn a_refused_stream_says_that_it_may_be_sent_again() {
     runtime().block_on(async {
         let (listener, address) = listen().await;
         let client = client(address);
         let outcomes = call(&client, LONG, LONG);
-        let mut first = accept(&listener).await;
-        let mut refused = request(&mut first).await;
+        let mut connection = accept(&listener).await;
+        let mut refused = request(&mut connection).await;
         refused.1.send_reset(Reason::REFUSED_STREAM);
-        tokio::spawn(answer_all(first));
-        tokio::spawn(answer_all(accept(&listener).await));
-        let outcome = tokio::task::spawn_blocking(move || next(&outcomes)).await.expect("no panic");
-        assert!(matches!(outcome, Outcome::Reply(_)), "{outcome:?}");
+        tokio::spawn(answer_all(connection));
+        let outcome = wait(outcomes).await;
+        assert!(matches!(&outcome, Outcome::Failed(failure) if failure.status == "RESOURCE_EXHAUSTED"), "{outcome:?}");
     });
 }
 
@@ -145,16 +149,39 @@ fn a_goodbye_lets_the_calls_under_way_end_and_sends_others_elsewhere() {
         let mut first = accept(&listener).await;
         let incoming = request(&mut first).await;
         first.graceful_shutdown();
-        let goodbye = tokio::spawn(async move { while first.accept().await.is_some() {} });
-        // Until the goodbye is known a call may still go to the first connection, which refuses it.
-        let late = call(&client, LONG, LONG);
-        tokio::spawn(answer_all(accept(&listener).await));
-        let outcome = tokio::task::spawn_blocking(move || next(&late)).await.expect("no panic");
-        assert!(matches!(outcome, Outcome::Reply(_)), "{outcome:?}");
+        tokio::spawn(answer_all(first));
+        let second = tokio::spawn(async move { answer_all(accept(&listener).await).await });
+        // Until the client knows of the goodbye, calls go to the first connection; this one must not be the last there.
+        let knows = wait(call(&client, LONG, LONG)).await;
+        assert!(matches!(knows, Outcome::Reply(_)), "{knows:?}");
         answer(incoming, b"reply");
-        let outcome = tokio::task::spawn_blocking(move || next(&early)).await.expect("no panic");
+        let outcome = wait(early).await;
         assert!(matches!(outcome, Outcome::Reply(_)), "{outcome:?}");
-        goodbye.await.expect("the first connection ends");
+        let outcome = wait(call(&client, LONG, LONG)).await;
+        assert!(matches!(outcome, Outcome::Reply(_)), "{outcome:?}");
+        client.close();
+        second.await.expect("a second connection came, and ended with the client");
+    });
+}
+
+#[test]
+fn calls_beyond_the_servers_limit_are_not_sent() {
+    runtime().block_on(async {
+        let (listener, address) = listen().await;
+        let client = client(address);
+        let held = call(&client, LONG, LONG);
+        let (stream, _) = timeout(LIMIT, listener.accept()).await.expect("in time").expect("a caller");
+        let mut connection = h2::server::Builder::new().max_concurrent_streams(1).handshake(stream).await.expect("HTTP/2");
+        let incoming = request(&mut connection).await;
+        let outcome = wait(call(&client, SHORT, LONG)).await;
+        assert!(matches!(outcome, Outcome::NotSent), "{outcome:?}");
+        let patient = call(&client, LONG, LONG);
+        answer(incoming, b"reply");
+        tokio::spawn(answer_all(connection));
+        for outcomes in [held, patient] {
+            let outcome = wait(outcomes).await;
+            assert!(matches!(outcome, Outcome::Reply(_)), "{outcome:?}");
+        }
     });
 }
 
@@ -169,7 +196,7 @@ fn a_lost_connection_fails_the_calls_on_it_as_unavailable() {
         connection.abrupt_shutdown(Reason::INTERNAL_ERROR);
         while connection.accept().await.is_some() {}
         drop(connection);
-        let outcome = tokio::task::spawn_blocking(move || next(&outcomes)).await.expect("no panic");
+        let outcome = wait(outcomes).await;
         assert!(matches!(&outcome, Outcome::Failed(failure) if failure.status == "UNAVAILABLE"), "{outcome:?}");
     });
 }
@@ -183,13 +210,13 @@ fn calls_beyond_the_limit_wait_for_their_turn() {
         let mut connection = accept(&listener).await;
         let held = request(&mut connection).await;
         let hopeless = call(&client, SHORT, LONG);
-        let outcome = tokio::task::spawn_blocking(move || next(&hopeless)).await.expect("no panic");
+        let outcome = wait(hopeless).await;
         assert!(matches!(outcome, Outcome::NoTurn), "{outcome:?}");
         let patient = call(&client, LONG, LONG);
         answer(held, b"reply");
         tokio::spawn(answer_all(connection));
         for outcomes in [holder, patient] {
-            let outcome = tokio::task::spawn_blocking(move || next(&outcomes)).await.expect("no panic");
+            let outcome = wait(outcomes).await;
             assert!(matches!(outcome, Outcome::Reply(_)), "{outcome:?}");
         }
     });

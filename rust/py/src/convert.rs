@@ -19,12 +19,12 @@ pub(crate) fn encode<'py>(py: Python<'py>, message: &impl Message) -> PyResult<B
 }
 
 /// Where the commands of one service go: to its courier if it has one, but for what is the host's alone.
-pub(crate) struct Outbox {
+pub(crate) struct Route {
     service: Arc<Service>,
     courier: OnceLock<Arc<Courier>>,
 }
 
-impl Outbox {
+impl Route {
     pub(crate) fn new(service: Arc<Service>) -> Self {
         Self { service, courier: OnceLock::new() }
     }
@@ -47,17 +47,24 @@ impl Outbox {
         Ok(Bound::new(py, Outcome { reply: Some(reply.unbind()), waiter: None, commands: commands.unbind() })?.into_any())
     }
 
+    /// Has the courier carry out what it can, and returns the rest. Needs no GIL.
+    pub(crate) fn send(&self, left: Vec<HostCommand>) -> Vec<HostCommand> {
+        match self.courier.get() {
+            Some(courier) => courier.execute(left).into_iter().map(HostCommand::Wake).collect(),
+            None => left,
+        }
+    }
+
     /// Returns the commands for the host, in their order.
     pub(crate) fn commands<'py>(&self, py: Python<'py>, left: Vec<HostCommand>) -> PyResult<Bound<'py, PyList>> {
+        self.convert(py, self.send(left))
+    }
+
+    /// Converts commands that are the host's.
+    pub(crate) fn convert<'py>(&self, py: Python<'py>, left: Vec<HostCommand>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
-        if let Some(courier) = self.courier.get() {
-            for woken in courier.execute(left) {
-                list.append(wake(woken))?;
-            }
-        } else {
-            for host_command in left {
-                list.append(command(py, &self.service, host_command)?)?;
-            }
+        for host_command in left {
+            list.append(command(py, &self.service, host_command)?)?;
         }
         Ok(list)
     }

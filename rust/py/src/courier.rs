@@ -7,7 +7,6 @@ use std::time::Duration;
 use pilotlight_core::{Nanos, SlotId};
 use pilotlight_front::server::Clock;
 use pilotlight_front::{Calls, CourierConfig, Kind, Left};
-use pilotlight_grpc::HandOver;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -41,7 +40,6 @@ pub(crate) struct RefusedReport {
 #[pyclass(frozen, mapping, module = "pilotlight._core")]
 pub(crate) struct Courier {
     inner: Arc<pilotlight_front::Courier>,
-    left: Arc<HandOver<Left>>,
     scaler: Py<Scaler>,
 }
 
@@ -62,35 +60,34 @@ impl Courier {
     ) -> PyResult<Self> {
         let [create, init, destroy, create_awaited] = [create_ns, init_ns, destroy_ns, create_awaited_ns].map(Duration::from_nanos);
         let config = CourierConfig { create, init, destroy, create_awaited };
-        let left = Arc::new(HandOver::new()?);
         let of = scaler.borrow(py);
         let (service, clock) = (Arc::clone(&of.service), Clock::set(Nanos(now_ns)));
-        let courier = Arc::new(pilotlight_front::Courier::new(service, clock, Arc::clone(&client.client), config, Arc::clone(&left)));
-        if !of.outbox.attach(Arc::clone(&courier)) {
+        let courier = Arc::new(pilotlight_front::Courier::new(service, clock, Arc::clone(&client.client), config)?);
+        if !of.route.attach(Arc::clone(&courier)) {
             return Err(PyValueError::new_err("the scaler has a courier already"));
         }
         drop(of);
-        Ok(Self { inner: courier, left, scaler })
+        Ok(Self { inner: courier, scaler })
     }
 
     /// The descriptor that is readable when something was left.
     fn fileno(&self) -> RawFd {
-        self.left.descriptor()
+        self.inner.descriptor()
     }
 
     /// Takes what was left, in its order.
     fn take<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
         let scaler = self.scaler.borrow(py);
-        for left in self.left.take() {
+        for left in self.inner.take() {
             match left {
                 Left::Wake(woken) => list.append(wake(woken))?,
-                Left::Call(host_command, outcome, begun) => {
+                Left::Call(_, host_command, outcome, begun) => {
                     let command = command(py, &scaler.service, host_command)?.unbind();
                     list.append(LeftCall { command, outcome: told(py, outcome), begun_ns: begun.0 })?;
                 }
                 Left::Late(slot, outcome) => list.append(LateOutcome { slot: slot.to_bits(), outcome: told(py, outcome) })?,
-                Left::Refused(error) => list.append(RefusedReport { reason: error.to_string() })?,
+                Left::Refused(reason) => list.append(RefusedReport { reason })?,
             }
         }
         Ok(list)

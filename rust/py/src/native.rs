@@ -12,13 +12,13 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::convert::Outbox;
+use crate::convert::Route;
 use crate::scaler::Scaler;
 
 /// The Scaler service answered by threads of its own. It listens once made.
 #[pyclass(frozen, module = "pilotlight._core")]
 pub(crate) struct NativeServer {
-    outbox: Arc<Outbox>,
+    route: Arc<Route>,
     hand_over: Arc<HandOver<HostCommand>>,
     server: Mutex<Server>,
     #[pyo3(get)]
@@ -49,7 +49,7 @@ impl NativeServer {
         let service = Arc::clone(&scaler.service);
         let server = py.detach(|| Server::start(&config, service, clock, Arc::clone(&hand_over))).map_err(start_error)?;
         let port = server.address().port();
-        Ok(Self { outbox: Arc::clone(&scaler.outbox), hand_over, server: Mutex::new(server), port })
+        Ok(Self { route: Arc::clone(&scaler.route), hand_over, server: Mutex::new(server), port })
     }
 
     /// The descriptor that is readable when there are commands to take.
@@ -59,7 +59,7 @@ impl NativeServer {
 
     /// Takes the commands that calls have led to.
     fn take_commands<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.outbox.commands(py, self.hand_over.take())
+        self.route.commands(py, self.hand_over.take())
     }
 
     /// Turns health `NOT_SERVING`; calls are answered as before.

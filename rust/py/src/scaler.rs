@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::commands::Outcome;
-use crate::convert::Outbox;
+use crate::convert::Route;
 use crate::errors::{InvalidRequest, config_error, engine_error, policy_error, refusal};
 use crate::ledger;
 
@@ -26,7 +26,7 @@ use crate::ledger;
 #[pyclass(frozen, module = "pilotlight._core")]
 pub(crate) struct Scaler {
     pub(crate) service: Arc<Service>,
-    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) route: Arc<Route>,
 }
 
 #[pymethods]
@@ -56,7 +56,7 @@ impl Scaler {
         let policy = PolicySpec::parse(policy).map_err(|error| policy_error(py, &error))?;
         let engine = EngineConfig { start_attempts, max_functions, max_waiting, ..EngineConfig::new(policy) };
         let service = Arc::new(Service::new(ServiceConfig { engine, boot_id, assign_deadline: Nanos(assign_deadline_ns) }));
-        Ok(Self { outbox: Arc::new(Outbox::new(Arc::clone(&service))), service })
+        Ok(Self { route: Arc::new(Route::new(Arc::clone(&service))), service })
     }
 
     /// Serves an encoded AssignRequest: the encoded AssignReply when an instance was free, otherwise an Outcome.
@@ -64,9 +64,9 @@ impl Scaler {
     fn assign<'py>(&self, py: Python<'py>, now_ns: u64, request: &[u8], deadline_ns: Option<u64>) -> PyResult<Bound<'py, PyAny>> {
         let assigned = self.service.assign(Nanos(now_ns), request, deadline_ns.map(Nanos), || Caller::Host);
         match assigned.map_err(refusal)? {
-            (Assigned::Reply(reply), left) => self.outbox.answer(py, &reply, left),
+            (Assigned::Reply(reply), left) => self.route.answer(py, &reply, left),
             (Assigned::Waiting(waiter), left) => {
-                let commands = self.outbox.commands(py, left)?.unbind();
+                let commands = self.route.commands(py, left)?.unbind();
                 let outcome = Outcome { reply: None, waiter: Some(waiter.to_bits()), commands };
                 Ok(Bound::new(py, outcome)?.into_any())
             }
@@ -76,7 +76,7 @@ impl Scaler {
     /// Serves an encoded IdleRequest: the encoded IdleReply, or an Outcome when there is something to carry out.
     fn idle<'py>(&self, py: Python<'py>, now_ns: u64, request: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         let (reply, left) = self.service.idle(Nanos(now_ns), request).map_err(refusal)?;
-        self.outbox.answer(py, &reply, left)
+        self.route.answer(py, &reply, left)
     }
 
     /// Forgets a waiting request whose client has gone; False: it was already woken (see `abandon`).
@@ -90,7 +90,7 @@ impl Scaler {
         if reply.assigment.is_none() {
             return Err(InvalidRequest::new_err("AssignReply.assigment is missing"));
         }
-        self.outbox.commands(py, self.service.abandon(Nanos(now_ns), &reply))
+        self.route.commands(py, self.service.abandon(Nanos(now_ns), &reply))
     }
 
     /// Reports that CreateSlot succeeded after `create_ns`, also when it had been reported failed with `may_exist`.
@@ -188,7 +188,7 @@ impl Scaler {
     ) -> PyResult<Bound<'py, PyList>> {
         let now = Nanos(now_ns);
         let left = self.service.report(now, failure, |engine, issued| report(engine, now, issued)).map_err(engine_error)?;
-        self.outbox.commands(py, left)
+        self.route.commands(py, left)
     }
 
     /// Makes a call that may take long without the GIL.
@@ -199,8 +199,8 @@ impl Scaler {
         call: impl FnOnce(&Engine, Nanos, &mut Vec<Command>) + Send,
     ) -> PyResult<Bound<'py, PyList>> {
         let now = Nanos(now_ns);
-        let left = py.detach(|| self.service.carry_out(now, |engine, issued| call(engine, now, issued)));
-        self.outbox.commands(py, left)
+        let left = py.detach(|| self.route.send(self.service.carry_out(now, |engine, issued| call(engine, now, issued))));
+        self.route.convert(py, left)
     }
 }
 

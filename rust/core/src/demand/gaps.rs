@@ -124,8 +124,9 @@ impl GapCounts {
         let counts = self.counts();
         if counts.iter().sum::<u32>() > Self::MOST {
             for word in &self.words {
-                // Rounds up: a gap once seen is not forgotten by halving alone, only outweighed.
-                word.fetch_sub(halves(word.load(Ordering::Relaxed)), Ordering::Relaxed);
+                // Rounds up: a gap once seen is not forgotten by halving alone, only outweighed. Two threads must not take the same half.
+                let halved = |bins: u64| Some(bins - halves(bins));
+                let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, halved);
             }
         }
         counts

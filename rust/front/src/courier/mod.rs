@@ -1,10 +1,13 @@
 //! `Courier`: carries out the commands on a platform reached over gRPC, as long as all goes well.
 //!
-//! CreateSlot, Init and DestroySlot that are answered with Ok lead to the engine's next command right here, on the client's thread: a cold
-//! start costs its host nothing. Whatever else comes of a call is left to the host, which knows what may be repeated, what may exist, and
+//! CreateSlot, Init and DestroySlot that are answered with Ok lead to the engine's next command right here, on the client's thread: once
+//! begun, a start that goes well costs its host nothing. Whatever else comes of a call is left to the host, which knows what may be repeated, what may exist, and
 //! what to tell whom: see [`Left`]. A call is left once, with its first outcome; if that was not final, its later one follows.
 
 use std::collections::HashMap;
+use std::io;
+use std::os::fd::RawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,12 +46,12 @@ pub struct CourierConfig {
 pub enum Left {
     /// The answer to a waiting request of the host's.
     Wake(Wake),
-    /// A command whose call did not end well, and since when it is under way.
-    Call(HostCommand, Outcome, Nanos),
+    /// A command whose call did not end well, of which kind, and since when it is under way.
+    Call(Kind, HostCommand, Outcome, Nanos),
     /// The final outcome of a CreateSlot that was left as [`Outcome::Unanswered`].
     Late(SlotId, Outcome),
-    /// A report that the engine refused.
-    Refused(EngineError),
+    /// A report that the engine refused, or failed on.
+    Refused(String),
 }
 
 /// A host's hand at a platform; see the module's text.
@@ -58,7 +61,7 @@ pub struct Courier {
     clock: Clock,
     client: Arc<Client>,
     config: CourierConfig,
-    left: Arc<HandOver<Left>>,
+    left: HandOver<Left>,
     /// The platform's names of the slots that exist.
     names: Mutex<HashMap<SlotId, String>>,
     leaves_slots: AtomicBool,
@@ -66,10 +69,14 @@ pub struct Courier {
 }
 
 impl Courier {
-    /// Makes a courier that calls through `client` and leaves things in `left`.
-    #[must_use]
-    pub fn new(service: Arc<Service>, clock: Clock, client: Arc<Client>, config: CourierConfig, left: Arc<HandOver<Left>>) -> Self {
-        Self {
+    /// Makes a courier that calls through `client`.
+    ///
+    /// # Errors
+    ///
+    /// The system has no file descriptors left.
+    pub fn new(service: Arc<Service>, clock: Clock, client: Arc<Client>, config: CourierConfig) -> io::Result<Self> {
+        let left = HandOver::new()?;
+        Ok(Self {
             service,
             clock,
             client,
@@ -78,7 +85,7 @@ impl Courier {
             names: Mutex::default(),
             leaves_slots: AtomicBool::new(false),
             tally: Tally::default(),
-        }
+        })
     }
 
     /// Begins to carry out commands and returns those that are the host's alone.
@@ -93,6 +100,24 @@ impl Courier {
             }
         }
         wakes
+    }
+
+    /// Takes what was left, in its order.
+    #[must_use]
+    pub fn take(&self) -> Vec<Left> {
+        let left = self.left.take();
+        for left in &left {
+            if let Left::Call(kind, ..) = left {
+                self.tally.abandon(*kind);
+            }
+        }
+        left
+    }
+
+    /// Becomes readable when there is something to take. Only to be polled.
+    #[must_use]
+    pub fn descriptor(&self) -> RawFd {
+        self.left.descriptor()
     }
 
     /// Drops every later DestroySlot: a shutdown that leaves the slots on the platform.
@@ -134,7 +159,13 @@ impl Courier {
             Box::new(move |outcome| {
                 let Some(courier) = courier.upgrade() else { return };
                 match command.take() {
-                    Some(command) => courier.ended((kind, slot), command, outcome, begun),
+                    Some(command) => {
+                        let going_on = AssertUnwindSafe(|| courier.ended((kind, slot), command, outcome, begun));
+                        if catch_unwind(going_on).is_err() {
+                            let text = format!("the engine failed after {kind:?} of slot {}", slot.to_bits());
+                            courier.left.push(vec![Left::Refused(text)]);
+                        }
+                    }
                     None => courier.left.push(vec![Left::Late(slot, outcome)]),
                 }
             }),
@@ -176,8 +207,7 @@ impl Courier {
     /// Goes on after a call that ended well, and leaves any other to the host.
     fn ended(self: &Arc<Self>, (kind, slot): (Kind, SlotId), command: HostCommand, outcome: Outcome, begun: Nanos) {
         let Some(success) = success(kind, &outcome) else {
-            self.tally.abandon(kind);
-            self.left.push(vec![Left::Call(command, outcome, begun)]);
+            self.left.push(vec![Left::Call(kind, command, outcome, begun)]);
             return;
         };
         let now = self.clock.now();
@@ -201,7 +231,7 @@ impl Courier {
     fn report(self: &Arc<Self>, now: Nanos, report: impl FnOnce(&Engine, &mut Vec<Command>) -> Result<(), EngineError>) {
         let left = match self.service.report(now, None, report) {
             Ok(commands) => self.execute(commands).into_iter().map(Left::Wake).collect(),
-            Err(error) => vec![Left::Refused(error)],
+            Err(error) => vec![Left::Refused(error.to_string())],
         };
         self.left.push(left);
     }

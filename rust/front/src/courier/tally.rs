@@ -55,7 +55,7 @@ impl Tally {
         self.of(kind).in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes that a call ended otherwise than well, or goes on elsewhere.
+    /// Notes that the host has taken a call over.
     pub(super) fn abandon(&self, kind: Kind) {
         self.of(kind).in_flight.fetch_sub(1, Ordering::Relaxed);
     }

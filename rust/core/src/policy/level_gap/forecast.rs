@@ -96,6 +96,11 @@ impl Forecast {
         self.since_onset_s(began(gap, now))
     }
 
+    /// Lets an onset go by: the next one has none before it.
+    pub(super) fn skip(&mut self) {
+        self.onset = None;
+    }
+
     /// Takes in the onset that ends a gap, after checking what the plan for it would have been worth. `kept_s`: how long into the gap the
     /// instance was kept.
     pub(super) fn learn(&mut self, now: Nanos, gap: Nanos, kept_s: f64, prices: &Prices) {

@@ -167,8 +167,13 @@ impl FunctionPolicy for Function {
         }
         if let Some(forecast) = self.forecasts.get(level as usize - 1) {
             let prices = self.prices();
-            if gap.as_secs_f64() > prices.start_s && prices.reward_foresight() {
-                lock(forecast).learn(now, gap, group.plan.keep_s().max(prices.start_s), &prices);
+            if gap.as_secs_f64() > prices.start_s {
+                let mut forecast = lock(forecast);
+                if prices.reward_foresight() {
+                    forecast.learn(now, gap, group.plan.keep_s().max(prices.start_s), &prices);
+                } else {
+                    forecast.skip();
+                }
             }
         }
     }
