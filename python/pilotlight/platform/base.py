@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 from pilotlight.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from pilotlight._core import Command, Courier, Scaler
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,25 @@ class CreateUnansweredError(PlatformError):
         self.late_answer = late_answer
 
 
+class CourierHost(Protocol):
+    """Whose commands a courier carries out."""
+
+    def execute(self, commands: Iterable[Command]) -> None:
+        """Start carrying out commands; returns at once."""
+
+    def go_on(self, command: Command, begun_ns: int) -> None:
+        """Start carrying out a command whose first call was begun at this time and did not end well."""
+
+
 class Platform(Protocol):
     """A provider of slots."""
+
+    def attach(self, scaler: Scaler, host: CourierHost) -> Courier | None:
+        """Carry out a scaler's commands without Python, and let the host go on with those that do not go well.
+
+        Called once, before any other method; None: this platform leaves them all to the host.
+        """
+        ...
 
     async def create_slot(self, slot: int, memory_mb: int) -> CreatedSlot:
         """Create a slot.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -17,9 +17,8 @@ from pilotlight._core import CreateSlot, DestroySlot, Init, LateOutcome, LeftCal
 from pilotlight.platform.channel import UNANSWERED, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pilotlight._core import Command, Courier
+    from pilotlight._core import Courier
+    from pilotlight.platform.base import CourierHost
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -30,16 +29,6 @@ class BegunCall:
 
     answer: asyncio.Future[bytes]
     begun_ns: int
-
-
-class CourierHost(Protocol):
-    """Whose commands a courier carries out."""
-
-    def execute(self, commands: Iterable[Command]) -> None:
-        """Start carrying out commands; returns at once."""
-
-    def go_on(self, command: Command, begun_ns: int) -> None:
-        """Start carrying out a command whose first call was begun at this time and did not end well."""
 
 
 class CourierCalls:

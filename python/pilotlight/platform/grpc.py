@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pilotlight._core import Scaler
-    from pilotlight.platform.courier import CourierHost
+    from pilotlight.platform.base import CourierHost
 
 SERVICE: Final = "serverless.simulator.Platform"
 
@@ -99,10 +99,7 @@ class GrpcPlatform:
         self._courier_calls: CourierCalls | None = None
 
     def attach(self, scaler: Scaler, host: CourierHost) -> Courier:
-        """Have a scaler's commands carried out without Python, and the host go on with those that do not go well.
-
-        Once a scaler; on the event loop.
-        """
+        """Start a courier on this platform's connection; on the event loop."""
         courier = Courier(
             scaler,
             self._channel.client,

@@ -10,9 +10,14 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pilotlight.errors import PlatformError
 from pilotlight.platform.base import CreatedSlot, Function
+
+if TYPE_CHECKING:
+    from pilotlight._core import Scaler
+    from pilotlight.platform.base import CourierHost
 
 
 @dataclass(slots=True)
@@ -50,6 +55,9 @@ class SimPlatform:
         self._init_failure = init_failure
         self._random = random.Random(seed)  # noqa: S311 - failures must repeat from their seed
         self._created = 0
+
+    def attach(self, scaler: Scaler, host: CourierHost) -> None:
+        """Leave all commands to the host: there is no connection to call through."""
 
     async def create_slot(self, slot: int, memory_mb: int) -> CreatedSlot:
         """Sleep, then create a slot."""

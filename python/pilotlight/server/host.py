@@ -18,7 +18,6 @@ import structlog
 from pilotlight._core import CreateSlot, DestroySlot, Init, Wake
 from pilotlight.errors import PlatformError
 from pilotlight.platform.base import CreateUnansweredError, Function
-from pilotlight.platform.grpc import GrpcPlatform
 from pilotlight.server.failures import FailureLog
 
 if TYPE_CHECKING:
@@ -83,8 +82,9 @@ class Host:
 
     def start(self) -> None:
         """Begin to tick, with the help of a courier if the platform has one."""
-        if isinstance(self._platform, GrpcPlatform):
-            self._courier = self._platform_ids = self._platform.attach(self._scaler, self)
+        self._courier = self._platform.attach(self._scaler, self)
+        if self._courier is not None:
+            self._platform_ids = self._courier
             self._metrics.watch(self._courier)
         self._ticking = asyncio.create_task(self._tick())
 
