@@ -10,7 +10,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from pilotlight.server import grpcio_calls
+from pilotlight.server import grpcio_calls, grpcio_waits
 from pilotlight.wire import simulator_pb2 as pb
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ async def test_the_instance_of_a_warm_reply_that_cannot_be_sent_is_free_again(
     scaler = await start_scaler()
     first = await scaler.client.assign("f")
     await scaler.client.idle(first)
-    send = grpcio_calls._reply
+    send = grpcio_calls.reply
 
     def send_to_nobody(call: grpc.aio.Call, reply: bytes, sent: Callable[[object], None]) -> None:
         call.cancel()  # as gRPC does when the client resets the stream or its connection breaks
         send(call, reply, sent)
 
     with monkeypatch.context() as broken:
-        broken.setattr(grpcio_calls, "_reply", send_to_nobody)
+        broken.setattr(grpcio_calls, "reply", send_to_nobody)
         assert (await scaler.client.refusal(scaler.client.assign("f"))).code() == grpc.StatusCode.CANCELLED
         await scaler.until(lambda: scaler.ledger()["abandoned"] == 1)
     assert scaler.ledger()["slots"]["busy"] == 0
@@ -50,14 +50,14 @@ async def test_the_instance_of_a_waiting_request_whose_reply_cannot_be_sent_is_f
     start_scaler: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scaler = await start_scaler()
-    deliver = grpcio_calls._Waiting._deliver
+    send = grpcio_waits._send
 
-    def deliver_to_nobody(waiting: grpcio_calls._Waiting, wake: Wake) -> None:
-        waiting._call.cancel()
-        deliver(waiting, wake)
+    def send_to_nobody(call: grpc.aio.Call, wake: Wake) -> None:
+        call.cancel()
+        send(call, wake)
 
     with monkeypatch.context() as broken:
-        broken.setattr(grpcio_calls._Waiting, "_deliver", deliver_to_nobody)
+        broken.setattr(grpcio_waits, "_send", send_to_nobody)
         assert (await scaler.client.refusal(scaler.client.assign("f"))).code() == grpc.StatusCode.CANCELLED
         await scaler.until(lambda: scaler.ledger()["abandoned"] == 1)
     assert scaler.ledger()["slots"]["busy"] == 0

@@ -64,7 +64,7 @@ async def test_a_wake_that_is_here_before_its_request_is_delivered(setting: Sett
 
 async def test_the_instance_of_a_request_forgotten_while_its_wake_is_on_the_way_is_free_again(setting: Setting) -> None:
     outcome = setting.assign()
-    waiter = setting.host.enqueue(outcome, lambda _: pytest.fail("nobody is there to deliver to"))
+    waiter = setting.host.enqueue(outcome, setting.host.undelivered)
     wake = setting.ready(outcome)
     setting.host.forget(waiter)
     setting.host.execute(wake)

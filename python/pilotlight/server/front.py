@@ -1,8 +1,8 @@
 """What stands between the sockets and the engine: the seam that every front fills, and the choice of one.
 
 A front answers Assign, Idle, health and reflection on one address. It calls the engine (`Scaler`) on whatever thread it
-likes, but the `Host` only on the event loop that ran `listen`: requests that wait go to `Host.enqueue`, the commands of
-other calls to `Host.execute`, both in the order in which the engine gave them on one thread.
+likes, but the `Host` only on the event loop that ran `listen`, except for the methods that say otherwise: requests that
+wait go to `Host.await_wake` or `Host.enqueue`, the commands of calls to `Host.execute`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A `grpc.Server` of the public API owns the port, health, reflection, unknown methods and the shutdown; its completion
 queue is replaced by a `CallQueue` before it starts, which answers the two methods before that server sees an event.
-Everything in grpcio that this relies on and that is not public is named in `grpcio_guard.py`, here, and in
-`grpcio_calls.py`.
+Everything in grpcio that this relies on and that is not public is named in `grpcio_guard.py`, here, in
+`grpcio_calls.py` and in `grpcio_replies.py`.
 """
 
 from __future__ import annotations

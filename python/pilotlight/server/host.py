@@ -2,8 +2,8 @@
 
 It decides nothing about scaling. It guarantees that every CreateSlot, Init and DestroySlot leads to exactly the reports
 the engine expects, whatever the platform does; that every waiting request is delivered one Wake, whichever of the two
-came first; and that an instance whose client has gone returns to the engine. All methods run on one event loop; tasks
-are bounded by the engine's live slots.
+came first; and that an instance whose client has gone returns to the engine. Methods run on one event loop but where
+they say otherwise; tasks are bounded by the engine's live slots.
 """
 
 from __future__ import annotations
@@ -64,15 +64,14 @@ class Host:
         self._platform_ids: SlotNames = {}
         self._commands: deque[Command] = deque()
         self._executing = False
-        self._waiters: dict[int, Callable[[Wake], None]] = {}
-        self._early: dict[int, Wake] = {}
+        self._waits: dict[int, Callable[[Wake], None] | Wake] = {}
         self._calls: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
         """Requests that wait for a Wake."""
-        return len(self._waiters)
+        return len(self._waits)
 
     @property
     def calls(self) -> int:
@@ -120,28 +119,34 @@ class Host:
     def enqueue(self, outcome: Outcome, deliver: Callable[[Wake], None]) -> int:
         """Carry out the commands of an Assign that has to wait, and return its waiter.
 
-        `deliver` is called with its Wake, once, unless `forget` comes first; at once when the Wake is here already,
-        because another thread called the engine meanwhile.
+        `deliver` is called with its Wake, once, unless `forget` comes first; see `await_wake`.
         """
         waiter = outcome.waiter
         if waiter is None:
             raise RuntimeError("an Assign came back with neither a reply nor a waiter")
-        early = self._early.pop(waiter, None)
-        if early is None:
-            self._waiters[waiter] = deliver
-        else:
-            deliver(early)
+        self.await_wake(waiter, deliver)
         self.execute(outcome.commands)
         return waiter
 
+    def await_wake(self, waiter: int, deliver: Callable[[Wake], None]) -> None:
+        """Have `deliver` called with a waiter's Wake, at once when it is here already. Callable from any thread."""
+        # Whoever comes second has both: `setdefault` is one step, whatever threads do.
+        early = self._waits.setdefault(waiter, deliver)
+        if early is not deliver:
+            del self._waits[waiter]
+            deliver(early)  # type: ignore[arg-type]
+
+    def wake(self, wake: Wake) -> None:
+        """Deliver a Wake, or keep it for its request; callable from any thread."""
+        deliver = self._waits.setdefault(wake.waiter, wake)
+        if deliver is not wake:
+            del self._waits[wake.waiter]
+            deliver(wake)  # type: ignore[operator]
+
     def forget(self, waiter: int) -> None:
-        """Let a request go whose client has gone; does nothing when its Wake was delivered."""
-        if waiter not in self._waiters:
-            return
+        """Let a request go whose client has gone; a Wake on its way is still delivered. Callable from any thread."""
         if self._scaler.cancel(time.monotonic_ns(), waiter):
-            del self._waiters[waiter]
-        else:  # its Wake is on the way
-            self._waiters[waiter] = self.undelivered
+            del self._waits[waiter]
 
     def undelivered(self, wake: Wake) -> None:
         """Take back what a Wake brought for a client that has gone."""
@@ -162,11 +167,7 @@ class Host:
                 if not self._leaves_slots:
                     self._spawn(self._destroy(command, begun_ns))
             case Wake():
-                deliver = self._waiters.pop(command.waiter, None)
-                if deliver is None:
-                    self._early[command.waiter] = command
-                else:
-                    deliver(command)
+                self.wake(command)
 
     async def _create(self, command: CreateSlot, begun_ns: int | None) -> None:
         slot = command.slot
