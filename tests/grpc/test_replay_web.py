@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -180,6 +181,28 @@ async def test_data_set_that_nobody_awaits_is_refused(tmp_path: Path) -> None:
     async with playing(folder, tail_ns=100_000 * S) as replay:
         body = {"id": "x", "requestFilePath": str(folder / "requests"), "metaFilePath": str(folder / "metas")}
         assert (await replay.start(body))[0] == 409
+
+
+async def test_replay_that_is_cancelled_as_the_scaler_answers_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    awaited, answered = asyncio.Event(), asyncio.Event()
+
+    async def channel_ready() -> None:
+        awaited.set()
+        await answered.wait()
+
+    @asynccontextmanager
+    async def channel(*_: object, **_options: object) -> AsyncIterator[SimpleNamespace]:
+        yield SimpleNamespace(channel_ready=channel_ready)
+
+    monkeypatch.setattr(grpc.aio, "insecure_channel", channel)
+    running = asyncio.ensure_future(Session(options(), [], 1).run())
+    await awaited.wait()
+    answered.set()
+    await asyncio.sleep(0)  # the channel is ready, and the session has not heard of it
+    running.cancel()
+    done, _ = await asyncio.wait({running}, timeout=10)
+    assert done
+    assert running.cancelled()
 
 
 async def test_taken_port_is_named() -> None:

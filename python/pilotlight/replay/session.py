@@ -211,13 +211,17 @@ class Session:
         options = self.options
         backoff = [(f"grpc.{which}_reconnect_backoff_ms", RECONNECT_MS) for which in ("initial", "min", "max")]
         async with grpc.aio.insecure_channel(options.scaler, options=[*LOCAL_ONLY, *backoff]) as channel:
+            ready = asyncio.ensure_future(channel.channel_ready())
             try:
-                await asyncio.wait_for(channel.channel_ready(), options.connect_timeout_s)
-            except asyncio.TimeoutError:
+                # Not `wait_for`: before Python 3.12 it forgets a cancellation that comes together with the answer.
+                await asyncio.wait({ready}, timeout=options.connect_timeout_s)
+            finally:
+                ready.cancel()
+            if not ready.done():
                 raise ConfigError(
                     f"--scaler {options.scaler}: no gRPC server answered within {options.connect_timeout_s:g} s;"
                     " start the scaler, name its address, or raise --connect-timeout"
-                ) from None
+                )
             yield channel
 
 
