@@ -81,9 +81,10 @@ pub fn run(config: &LoadConfig, progress: &mut dyn FnMut(Progress) -> bool) -> R
     let (ready, readiness) = channel();
     let mut threads = Vec::new();
     let mark = format!("{:x}-{:x}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
-    for index in 0..config.threads {
+    let stormy = config.storm.map(|storm| (config.threads, Some(storm)));
+    for (index, storm) in (0..config.threads).map(|index| (index, None)).chain(stormy) {
         let (functions, control) = (Arc::clone(&functions), Arc::clone(&control));
-        let worker = Worker { index, config: config.clone(), functions, control, mark: mark.clone() };
+        let worker = Worker { index, config: config.clone(), functions, control, storm, mark: mark.clone() };
         let ready = ready.clone();
         let (times, go) = channel();
         let name = format!("load-{index}");

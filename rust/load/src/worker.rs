@@ -1,4 +1,5 @@
-//! One client thread: its connections, its schedule, its recording.
+//! One client thread: its connections, its schedule, its recording. A storm has a thread to itself, because warm calls are not to wait
+//! for their client to be through with the storm's replies.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -33,6 +34,8 @@ pub(crate) struct Worker {
     pub(crate) config: LoadConfig,
     pub(crate) functions: Arc<[Function]>,
     pub(crate) control: Arc<Control>,
+    /// The storm, on the one thread that makes it and nothing else.
+    pub(crate) storm: Option<Storm>,
     /// Makes the keys of fresh functions unlike any other run's.
     pub(crate) mark: String,
 }
@@ -107,7 +110,7 @@ impl Worker {
 
     async fn connect(&self, lost: &Rc<RefCell<Option<String>>>) -> Result<Vec<Channel>, LoadError> {
         let (threads, all) = (self.config.threads, self.config.connections);
-        let own = all / threads + usize::from(self.index < all % threads);
+        let own = if self.storm.is_some() { 1 } else { all / threads + usize::from(self.index < all % threads) };
         let mut channels = Vec::with_capacity(own);
         for _ in 0..own {
             let lost = Rc::clone(lost);
@@ -131,15 +134,11 @@ impl Worker {
             issued: 0,
             random: ChaCha8Rng::seed_from_u64(random.random()),
         };
-        let storm = self.config.storm.filter(|_| self.index == 0);
-        let stormy = async { if let Some(storm) = storm { self.storm(shared, storm, times).await } else { Ok(()) } };
-        let steady = async {
-            match self.config.arrivals {
-                Loop::Closed { streams } => self.closed(shared, source, streams, times).await,
-                Loop::Open { rate, spacing } => self.open(shared, source, random, (rate, spacing), times).await,
-            }
-        };
-        tokio::try_join!(steady, stormy)?;
+        match (self.storm, self.config.arrivals) {
+            (Some(storm), _) => self.storm(shared, &open[0], storm, times).await?,
+            (None, Loop::Closed { streams }) => self.closed(shared, source, streams, times).await?,
+            (None, Loop::Open { rate, spacing }) => self.open(shared, source, random, (rate, spacing), times).await?,
+        }
         self.drain(shared, times).await;
         drop(open);
         Ok(())
@@ -193,9 +192,8 @@ impl Worker {
         }
     }
 
-    /// Issues the storm's requests, evenly spread, on a connection of their own.
-    async fn storm(&self, shared: &Rc<Shared>, storm: Storm, times: Times) -> Result<(), LoadError> {
-        let channel = Channel::connect(&self.config.target, |_| ()).await?;
+    /// Issues the storm's requests, evenly spread, on one connection.
+    async fn storm(&self, shared: &Rc<Shared>, channel: &Channel, storm: Storm, times: Times) -> Result<(), LoadError> {
         let pacer = Pacer::new()?;
         for number in 0..storm.requests {
             let share = number as f64 / storm.requests as f64;
@@ -204,7 +202,7 @@ impl Worker {
             let function = Function::new(format!("pilotlight-bench-storm-{}-{:06}", self.mark, number % storm.functions));
             spawn_local(request(Rc::clone(shared), channel.clone(), function, Origin::Storm, due));
         }
-        Ok(())
+        pacer.until(times.end).await
     }
 
     /// Waits until every request is over or the grace has passed.
