@@ -11,7 +11,9 @@ import grpc
 import grpc.aio
 import pytest
 
+from pilotlight._core import Wake
 from pilotlight.platform.grpc import GrpcPlatform
+from pilotlight.server.host import Host
 from pilotlight.wire import simulator_pb2 as pb
 from pilotlight.wire import simulator_pb2_grpc as pb_grpc
 
@@ -70,16 +72,20 @@ def on(service: Service, **settings: str) -> dict[str, str]:
     return {"platform": "grpc", "platform_address": service.address, **settings}
 
 
-async def test_a_start_that_goes_well_never_meets_the_platforms_python(
+async def test_of_a_start_that_goes_well_the_host_sees_at_most_the_answer(
     start_scaler: Starter, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for method in ("create_slot", "init", "destroy"):
         monkeypatch.delattr(GrpcPlatform, method)
+    seen: list[Any] = []
+    begin = Host._begin
+    monkeypatch.setattr(Host, "_begin", lambda host, command: (seen.append(command), begin(host, command)))
     scaler = await start_scaler(**on(service, policy="fixed:keep_alive=10ms"))
     await scaler.client.idle(await scaler.client.assign("f"))
     await scaler.until(lambda: scaler.app.scaler.live_slots == 0 and scaler.app.host.calls == 0)
     assert scaler.ledger()["destroyed"] == 1
     assert not service.live
+    assert all(isinstance(command, Wake) for command in seen)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod courier;
+mod dispatch;
 mod instance_id;
 mod memory;
 mod refusal;
@@ -17,6 +18,7 @@ mod waiting;
 pub mod wire;
 
 pub use courier::{Calls, Courier, CourierConfig, Kind, Left};
+pub use dispatch::Dispatch;
 pub use memory::memory_mb_from;
 pub use refusal::{Refusal, Unserved};
 pub use service::{Assigned, Service, ServiceConfig};

@@ -1,9 +1,9 @@
 //! From what a service leaves for its host to what Python sees of it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use pilotlight_core::{FunctionId, SlotId, WakeError};
-use pilotlight_front::{Courier, HostCommand, Service};
+use pilotlight_front::{Dispatch, HostCommand, Service};
 use prost::Message;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -18,20 +18,15 @@ pub(crate) fn encode<'py>(py: Python<'py>, message: &impl Message) -> PyResult<B
     })
 }
 
-/// Where the commands of one service go: to its courier if it has one, but for what is the host's alone.
+/// The way of one service's commands to Python.
 pub(crate) struct Route {
     service: Arc<Service>,
-    courier: OnceLock<Arc<Courier>>,
+    pub(crate) dispatch: Arc<Dispatch>,
 }
 
 impl Route {
     pub(crate) fn new(service: Arc<Service>) -> Self {
-        Self { service, courier: OnceLock::new() }
-    }
-
-    /// Gives the service a courier; false: it has one.
-    pub(crate) fn attach(&self, courier: Arc<Courier>) -> bool {
-        self.courier.set(courier).is_ok()
+        Self { service, dispatch: Arc::default() }
     }
 
     /// Returns a reply alone, or with the commands that came with it.
@@ -47,17 +42,9 @@ impl Route {
         Ok(Bound::new(py, Outcome { reply: Some(reply.unbind()), waiter: None, commands: commands.unbind() })?.into_any())
     }
 
-    /// Has the courier carry out what it can, and returns the rest. Needs no GIL.
-    pub(crate) fn send(&self, left: Vec<HostCommand>) -> Vec<HostCommand> {
-        match self.courier.get() {
-            Some(courier) => courier.execute(left).into_iter().map(HostCommand::Wake).collect(),
-            None => left,
-        }
-    }
-
-    /// Returns the commands for the host, in their order.
+    /// Has the courier carry out what it can, and returns the commands that are the host's, in their order.
     pub(crate) fn commands<'py>(&self, py: Python<'py>, left: Vec<HostCommand>) -> PyResult<Bound<'py, PyList>> {
-        self.convert(py, self.send(left))
+        self.convert(py, self.dispatch.send(left))
     }
 
     /// Converts commands that are the host's.

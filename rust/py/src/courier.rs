@@ -63,7 +63,7 @@ impl Courier {
         let of = scaler.borrow(py);
         let (service, clock) = (Arc::clone(&of.service), Clock::set(Nanos(now_ns)));
         let courier = Arc::new(pilotlight_front::Courier::new(service, clock, Arc::clone(&client.client), config)?);
-        if !of.route.attach(Arc::clone(&courier)) {
+        if !of.route.dispatch.attach(Arc::clone(&courier)) {
             return Err(PyValueError::new_err("the scaler has a courier already"));
         }
         drop(of);

@@ -47,7 +47,8 @@ impl NativeServer {
         let config = ServerConfig { address, threads, keep_alive, max_connections, max_calls, authorization, descriptors };
         let hand_over = Arc::new(HandOver::new()?);
         let service = Arc::clone(&scaler.service);
-        let server = py.detach(|| Server::start(&config, service, clock, Arc::clone(&hand_over))).map_err(start_error)?;
+        let dispatch = Arc::clone(&scaler.route.dispatch);
+        let server = py.detach(|| Server::start(&config, service, clock, dispatch, Arc::clone(&hand_over))).map_err(start_error)?;
         let port = server.address().port();
         Ok(Self { route: Arc::clone(&scaler.route), hand_over, server: Mutex::new(server), port })
     }
@@ -59,7 +60,7 @@ impl NativeServer {
 
     /// Takes the commands that calls have led to.
     fn take_commands<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.route.commands(py, self.hand_over.take())
+        self.route.convert(py, self.hand_over.take())
     }
 
     /// Turns health `NOT_SERVING`; calls are answered as before.

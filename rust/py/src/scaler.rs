@@ -199,7 +199,7 @@ impl Scaler {
         call: impl FnOnce(&Engine, Nanos, &mut Vec<Command>) + Send,
     ) -> PyResult<Bound<'py, PyList>> {
         let now = Nanos(now_ns);
-        let left = py.detach(|| self.route.send(self.service.carry_out(now, |engine, issued| call(engine, now, issued))));
+        let left = py.detach(|| self.route.dispatch.send(self.service.carry_out(now, |engine, issued| call(engine, now, issued))));
         self.route.convert(py, left)
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn decide(shared: &Shared, call: &Call, request: &[u8]) -> Decision {
     }));
     match asked {
         Ok((decision, left)) => {
-            shared.hand_over.push(left);
+            shared.carry_out(left);
             decision
         }
         Err(_) => Decision::Failed(Failure::new(Code::Unknown, format!("the engine failed on an {:?}", call.rpc))),
@@ -101,14 +101,26 @@ fn idle(shared: &Shared, now: Nanos, request: &[u8]) -> (Decision, Vec<HostComma
 }
 
 /// Sends what was decided; an instance that cannot be delivered returns to the engine.
-pub(super) fn reply(shared: &Arc<Shared>, mut call: Call, decision: Decision) {
-    let (bytes, instance) = match decision {
-        Decision::Idle(bytes) => (bytes, None),
-        Decision::Assigned(reply) => (message::encode(&reply), Some(Delivery::new(call.outbox, shared.service.binding(&reply)))),
-        Decision::Failed(failure) => return fail(&mut call.respond, &failure),
+pub(super) fn reply(shared: &Arc<Shared>, call: Call, decision: Decision) {
+    let Call { mut respond, outbox, .. } = call;
+    match decision {
+        Decision::Idle(bytes) => send(shared, respond, bytes, None),
+        Decision::Assigned(reply) => {
+            let instance = Delivery::new(outbox, shared.service.binding(&reply));
+            give(shared, respond, &reply, instance);
+        }
+        Decision::Failed(failure) => fail(&mut respond, &failure),
         Decision::Waiting(..) => unreachable!("a request that waits has nothing to send yet"),
-    };
-    let Ok(mut stream) = begin(&mut call.respond, &bytes) else { return };
+    }
+}
+
+/// Sends an instance.
+pub(super) fn give(shared: &Arc<Shared>, respond: SendResponse<Payload>, reply: &AssignReply, instance: Delivery) {
+    send(shared, respond, message::encode(reply), Some(instance));
+}
+
+fn send(shared: &Arc<Shared>, mut respond: SendResponse<Payload>, bytes: Bytes, instance: Option<Delivery>) {
+    let Ok(mut stream) = begin(&mut respond, &bytes) else { return };
     if has_room(&stream, &bytes) {
         // A stream that has gone drops the reply, and with it the instance.
         let _ = finish(&mut stream, bytes, instance);

@@ -61,10 +61,10 @@ impl Settings {
 
 /// Serves a connection until it ends. Once `leave` is true its client is asked to go: calls that are under way may end, and so may those that
 /// it makes before it has heard.
-pub(super) async fn serve(socket: TcpStream, settings: Settings, shared: Arc<Shared>, mut leave: watch::Receiver<bool>) {
+pub(super) async fn serve(socket: TcpStream, settings: Settings, outbox: Outbox, mut leave: watch::Receiver<bool>) {
     // Only clients are hurt by a refusal, and they see the same error on a later write.
     let _ = socket.set_nodelay(true);
-    let outbox = Arc::new(Outbox::new(Arc::clone(&shared)));
+    let (shared, outbox) = (Arc::clone(&outbox.shared), Arc::new(outbox));
     let handshake = timeout(HANDSHAKE_PATIENCE, settings.builder.handshake(Socket::new(socket, Arc::clone(&outbox))));
     let Ok(Ok(mut connection)) = handshake.await else { return };
     let pings = connection.ping_pong();

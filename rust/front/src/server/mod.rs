@@ -1,7 +1,7 @@
 //! `Server`: the Scaler service over HTTP/2 on threads of its own.
 //!
 //! A warm call is read, decided and answered by the thread that has its connection; nothing of it leaves that thread. What the engine
-//! wants of a platform goes to the host through [`HandOver`], and a request that waits is answered by whoever frees or finishes its
+//! wants of a platform goes to the service's courier, or to the host through [`HandOver`], and a request that waits is answered by whoever frees or finishes its
 //! instance. The caller owns the cold path; this server owns sockets and clients.
 
 mod call;
@@ -13,6 +13,7 @@ mod listener;
 mod message;
 mod other;
 mod outbox;
+mod pace;
 mod request;
 mod response;
 mod shared;
@@ -37,6 +38,7 @@ use self::connection::Settings;
 use self::other::Others;
 use self::shared::Shared;
 use self::worker::{Stage, Worker};
+use crate::dispatch::Dispatch;
 use crate::service::Service;
 use crate::settle::HostCommand;
 
@@ -88,7 +90,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens and serves.
+    /// Listens and serves. Commands go where `dispatch` sends them, and what is the host's to `hand_over`.
     ///
     /// # Errors
     ///
@@ -97,10 +99,11 @@ impl Server {
         config: &ServerConfig,
         service: Arc<Service>,
         clock: Clock,
+        dispatch: Arc<Dispatch>,
         hand_over: Arc<HandOver<HostCommand>>,
     ) -> Result<Self, StartError> {
         let others = Others::new(&config.descriptors).map_err(StartError::Descriptor)?;
-        let shared = Arc::new(Shared::new(service, clock, hand_over, others, config));
+        let shared = Arc::new(Shared::new(service, clock, dispatch, hand_over, others, config));
         let runtimes = (0..config.threads.max(1)).map(|_| worker::runtime()).collect::<io::Result<Vec<_>>>()?;
         let main = runtimes[0].handle().clone();
         let addresses: Vec<_> = config.address.to_socket_addrs().map_err(StartError::Listen)?.collect();

@@ -10,13 +10,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Buf, Bytes};
 
 use super::frames::Frames;
+use super::pace::Pace;
 use super::shared::Shared;
 use crate::settle::Binding;
 
 /// One connection's instances that are neither with the client nor with the engine. Dropped with the connection, it returns them.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
+    /// Of the connection's thread.
+    pub(super) pace: Pace,
     unsent: Mutex<Unsent>,
 }
 
@@ -28,8 +31,8 @@ struct Unsent {
 }
 
 impl Outbox {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, unsent: Mutex::default() }
+    pub(super) fn new(shared: Arc<Shared>, pace: Pace) -> Self {
+        Self { shared, pace, unsent: Mutex::default() }
     }
 
     /// Follows what the socket took.
@@ -136,6 +139,7 @@ mod tests {
 
     use super::{Delivery, Outbox, Payload};
     use crate::server::other::Others;
+    use crate::server::pace::Pace;
     use crate::server::shared::Shared;
     use crate::server::{Clock, HandOver, ServerConfig};
     use crate::service::{Service, ServiceConfig};
@@ -156,7 +160,7 @@ mod tests {
             descriptors: Vec::new(),
         };
         let (hand_over, others) = (Arc::new(HandOver::new().unwrap()), Others::new(&[]).unwrap());
-        Arc::new(Shared::new(service, Clock::set(Nanos::ZERO), hand_over, others, &config))
+        Arc::new(Shared::new(service, Clock::set(Nanos::ZERO), Arc::default(), hand_over, others, &config))
     }
 
     /// A reply that gives away a new instance.
@@ -184,7 +188,7 @@ mod tests {
     #[test]
     fn only_what_the_socket_took_stays_given_away() {
         let shared = shared();
-        let outbox = Arc::new(Outbox::new(Arc::clone(&shared)));
+        let outbox = Arc::new(Outbox::new(Arc::clone(&shared), Pace::default()));
         let mut payloads: Vec<_> = [1, 3, 5].map(|stream| payload(&outbox, stream)).into();
         assert_eq!(busy(&shared), 3);
         drop(payloads.pop());

@@ -8,6 +8,7 @@ use pilotlight_grpc::HandOver;
 use super::ServerConfig;
 use super::clock::Clock;
 use super::other::Others;
+use crate::dispatch::Dispatch;
 use crate::service::Service;
 use crate::settle::{Binding, HostCommand};
 use crate::wire::AssignReply;
@@ -19,7 +20,8 @@ const MOST_PARTIAL_BYTES: usize = 64 << 20;
 pub(super) struct Shared {
     pub(super) service: Arc<Service>,
     pub(super) clock: Clock,
-    pub(super) hand_over: Arc<HandOver<HostCommand>>,
+    dispatch: Arc<Dispatch>,
+    hand_over: Arc<HandOver<HostCommand>>,
     pub(super) others: Others,
     /// What Assign and Idle must carry as `authorization`, if anything.
     pub(super) authorization: Option<Vec<u8>>,
@@ -34,6 +36,7 @@ impl Shared {
     pub(super) fn new(
         service: Arc<Service>,
         clock: Clock,
+        dispatch: Arc<Dispatch>,
         hand_over: Arc<HandOver<HostCommand>>,
         others: Others,
         config: &ServerConfig,
@@ -41,6 +44,7 @@ impl Shared {
         Self {
             service,
             clock,
+            dispatch,
             hand_over,
             others,
             authorization: config.authorization.clone(),
@@ -50,14 +54,21 @@ impl Shared {
         }
     }
 
+    /// Has commands carried out, by the courier or by the host.
+    pub(super) fn carry_out(&self, commands: Vec<HostCommand>) {
+        if !commands.is_empty() {
+            self.hand_over.push(self.dispatch.send(commands));
+        }
+    }
+
     /// Returns the instance of a reply that is not to be sent.
     pub(super) fn take_back(&self, reply: &AssignReply) {
-        self.hand_over.push(self.service.abandon(self.clock.now(), reply));
+        self.carry_out(self.service.abandon(self.clock.now(), reply));
     }
 
     /// Returns an instance whose reply was not delivered.
     pub(super) fn release(&self, binding: Binding) {
-        self.hand_over.push(self.service.release(self.clock.now(), binding));
+        self.carry_out(self.service.release(self.clock.now(), binding));
     }
 
     /// Counts a call that is not answered on the spot; `None`: there are too many.

@@ -11,7 +11,7 @@ use h2::{RecvStream, SendStream};
 use pilotlight_core::WaiterId;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::call::{Call, Decision, decide, reply};
+use super::call::{Call, Decision, decide, give, reply};
 use super::message::{Incoming, Unread};
 use super::outbox::{Delivery, Payload};
 use super::response::{fail, send_all, succeed};
@@ -53,16 +53,24 @@ pub(super) fn wait(shared: &Arc<Shared>, mut call: Call, waiter: WaiterId, answe
             // Ready, whatever it says: the stream has gone.
             Poll::Pending => call.respond.poll_reset(cx).map(|_| None),
         });
-        let decision = match answer.await {
+        let assigned = match answer.await {
             None => return,
-            Some(Ok(reply)) if call.deadline.is_some_and(|deadline| deadline <= shared.clock.now()) => {
-                shared.take_back(&reply);
-                Decision::Failed(Failure::new(Code::DeadlineExceeded, "the deadline passed while the request waited"))
-            }
-            Some(Ok(reply)) => Decision::Assigned(reply),
-            Some(Err(unserved)) => Decision::Failed(unserved.into()),
+            Some(Ok(reply)) => reply,
+            Some(Err(unserved)) => return reply(&shared, call, Decision::Failed(unserved.into())),
         };
-        reply(&shared, call, decision);
+        let outbox = Arc::clone(&call.outbox);
+        // Dropped with this task before its turn, it goes back.
+        let instance = Delivery::new(Arc::clone(&outbox), shared.service.binding(&assigned));
+        outbox
+            .pace
+            .in_turn(|| {
+                if call.deadline.is_some_and(|deadline| deadline <= shared.clock.now()) {
+                    fail(&mut call.respond, &Failure::new(Code::DeadlineExceeded, "the deadline passed while the request waited"));
+                } else {
+                    give(&shared, call.respond, &assigned, instance);
+                }
+            })
+            .await;
     });
 }
 

@@ -14,6 +14,8 @@ use tokio::time::timeout;
 
 use super::connection::{self, Settings};
 use super::listener::Accepted;
+use super::outbox::Outbox;
+use super::pace::Pace;
 use super::shared::Shared;
 
 /// What a worker works with.
@@ -48,15 +50,16 @@ impl Worker {
 
     async fn work(mut self) {
         let (mut leave, mut told) = watch::channel(false);
-        let mut connections = JoinSet::new();
+        let (mut connections, pace) = (JoinSet::new(), Pace::default());
         let grace = loop {
             tokio::select! {
                 Some((socket, share)) = self.accepted.recv() => {
                     let Ok(socket) = TcpStream::from_std(socket) else { continue };
-                    let (settings, shared, told) = (self.settings.clone(), Arc::clone(&self.shared), told.clone());
+                    let (settings, told) = (self.settings.clone(), told.clone());
+                    let outbox = Outbox::new(Arc::clone(&self.shared), pace.clone());
                     connections.spawn(async move {
                         let _share = share;
-                        connection::serve(socket, settings, shared, told).await;
+                        connection::serve(socket, settings, outbox, told).await;
                     });
                 }
                 Some(_) = connections.join_next() => {}

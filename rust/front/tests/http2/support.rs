@@ -59,7 +59,7 @@ impl Fixture {
         // Not on a test's event loop: the server makes its own.
         let server = thread::spawn({
             let (service, hand_over) = (Arc::clone(&service), Arc::clone(&hand_over));
-            move || Server::start(&config, service, clock, hand_over).unwrap()
+            move || Server::start(&config, service, clock, Arc::default(), hand_over).unwrap()
         });
         let server = server.join().unwrap();
         let (ended, held) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
