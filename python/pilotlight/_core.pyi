@@ -345,8 +345,8 @@ class Courier:
 class NativeServer:
     """The Scaler service over HTTP/2, answered by threads that never take the GIL; it listens once made.
 
-    What its calls want of a platform waits in `take_commands`; `fileno` says when. Requests that wait on it get their
-    answers directly: the commands of `scaler`'s own methods hold no Wake for them.
+    What its calls want of a platform, and no courier carries out, waits in `take_commands`; `fileno` says when.
+    Requests that wait on it get their answers directly: the commands of `scaler`'s own methods hold no Wake for them.
 
     Args:
         scaler: the engine.

@@ -222,6 +222,7 @@ class Session:
                     f"--scaler {options.scaler}: no gRPC server answered within {options.connect_timeout_s:g} s;"
                     " start the scaler, name its address, or raise --connect-timeout"
                 )
+            ready.result()
             yield channel
 
 

@@ -2,8 +2,7 @@
 
 A call is three events on the thread that polls: it came; its message was read; it is over, and its reply went out or
 did not. It costs no Python object but gRPC's own operations, and nothing is logged or counted. Requests that wait are
-answered on the same thread, after the calls that are there (`grpcio_waits`); commands go to the event loop through the
-mailbox.
+answered after the calls that are there (`grpcio_waits`); commands go to the event loop through the mailbox.
 
 Events of everything else (health, reflection, methods that do not exist, shutdown) leave `poll` untouched: a
 `grpc.Server` reads them from there.
@@ -42,9 +41,6 @@ IDLE: Final = f"/{SERVICE}/Idle"
 _OUTSTANDING = 64
 """Calls of each method that gRPC may hand over without being asked again."""
 
-_AT_ONCE = 0.0
-"""A moment that has passed: what is ready is returned, and nothing is waited for."""
-
 _NEVER_S = 1e18
 """Deadlines beyond this are gRPC's way to say that there is none."""
 
@@ -56,7 +52,7 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
 
     Args:
         scaler: the engine.
-        host: carries out what the engine asks for besides the reply; called through `mailbox` alone.
+        host: carries out what the engine asks for besides the reply.
         mailbox: leads to the host's event loop.
         token: what a call must carry; None: nothing.
     """
@@ -90,27 +86,16 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
 
     def poll(self, deadline: float | None = None) -> Any:  # noqa: ANN401
         """Work off this class's own events, and return the first one that is not."""
-        next_event, waits = super().poll, self._waits
+        poll, next_event = super().poll, self._waits.next_event
         while True:
-            waits.asleep = True
-            if waits.answers:
-                waits.asleep = False
-                event = next_event(_AT_ONCE)
-            else:
-                event = next_event(deadline)
-                waits.asleep = False
+            event = next_event(poll, deadline)
             tag = event.tag
-            if type(tag) is partial:
-                try:
-                    tag(event)
-                except BaseException:  # noqa: BLE001 - the thread serves everybody, and a panic of the core is no Exception
-                    _log.exception("a call failed")
-                if waits.answers:
-                    waits.event_passed()
-            elif waits.answers and event.completion_type == cygrpc.CompletionType.queue_timeout:
-                waits.send_one()
-            else:
+            if type(tag) is not partial:
                 return event
+            try:
+                tag(event)
+            except BaseException:  # noqa: BLE001 - the thread serves everybody, and a panic of the core is no Exception
+                _log.exception("a call failed")
             event = tag = None  # a call that ended must be gone before the next poll
 
     def _request(self, method: str, came: partial[None]) -> None:
@@ -159,8 +144,11 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
             reply(call, outcome.reply, partial(self._sent, outcome.reply))
             self._carry_out(outcome.commands)
         elif outcome.waiter is not None:
-            self._waits.begin(call, outcome.waiter)
             self._carry_out(outcome.commands)
+            self._waits.begin(call, outcome.waiter)
+        else:
+            refuse(call, grpc.StatusCode.UNKNOWN, "the engine failed on an Assign")
+            raise RuntimeError("an Assign came back with neither a reply nor a waiter")
 
     def _idle(self, call: Any, _deadline_s: float, event: Any) -> None:  # noqa: ANN401
         request = event.batch_operations[0].message()

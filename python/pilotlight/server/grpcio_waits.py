@@ -2,8 +2,7 @@
 
 A freed instance that serves the next in line makes a client call again at once: hundreds of such chains, after a burst
 of cold starts, would keep the queue full and every warm call behind them. So the queue's thread sends an answer when
-nothing else is to be done, and one after every few events when there always is: as many requests are served in the same
-time, and a warm call finds few calls ahead of it.
+nothing else is to be done, and one after every few events when there always is: a warm call finds few ahead of it.
 """
 
 from __future__ import annotations
@@ -13,16 +12,27 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from pilotlight.server import grpcio_replies
+from pilotlight.server.grpcio_guard import cygrpc
 from pilotlight.server.handlers import STATUS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pilotlight._core import Wake
     from pilotlight.server.host import Host
     from pilotlight.server.mailbox import Mailbox
 
 _EVENTS_PER_ANSWER = 16
-"""Events of the queue after which an answer is sent although there are more: a request costs four."""
+"""Events of the queue after which an answer is sent although there are more. A request that waits
+is four events, and its Idle three."""
+
+_AT_ONCE = 0.0
+"""A moment that has passed: what is ready is returned, and nothing is waited for."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class Waits:
@@ -36,13 +46,10 @@ class Waits:
     def __init__(self, host: Host, mailbox: Mailbox) -> None:
         self._host = host
         self._mailbox = mailbox
-        self._lock = threading.Lock()
+        self._answers: deque[tuple[_Wait, Wake]] = deque()
         self._passed = 0
-        self.answers: deque[tuple[_Wait, Wake]] = deque()
-        """Answers to be sent; to be read by the queue's thread."""
-        self.asleep = False
-        """The queue's thread waits for an event. It says so before it looks at `answers` for the last time, so that
-        either it sees an answer, or whoever brings one sees it asleep."""
+        self._asleep = False
+        self._lock = threading.Lock()
 
     def begin(self, call: Any, waiter: int) -> None:  # noqa: ANN401 - Cython classes have no types
         """Have a call wait for its Wake, with an eye on its client."""
@@ -50,35 +57,63 @@ class Waits:
         self._host.await_wake(waiter, partial(self._woken, wait))
         grpcio_replies.watch(call, partial(self._closed, wait))
 
-    def event_passed(self) -> None:
-        """Count an event of the queue's that went before the answers."""
-        self._passed += 1
-        if self._passed >= _EVENTS_PER_ANSWER:
-            self.send_one()
+    def next_event(self, poll: Callable[[float | None], Any], deadline: float | None) -> Any:  # noqa: ANN401
+        """Poll the queue for its next event, sending answers meanwhile; for the queue's thread."""
+        while True:
+            # Asleep is said before the last look at the answers, so either this thread sees an answer, or whoever
+            # brings one sees it asleep.
+            self._asleep = True
+            if not self._answers:
+                event = poll(deadline)
+                self._asleep = False
+                return event
+            self._asleep = False
+            event = poll(_AT_ONCE)
+            if event.completion_type != cygrpc.CompletionType.queue_timeout:
+                self._passed += 1
+                if self._passed >= _EVENTS_PER_ANSWER:
+                    self._send_one()
+                return event
+            self._send_one()
 
-    def send_one(self) -> bool:
-        """Send the oldest answer whose client is still there; False: there is none. Callable from any thread."""
+    def _woken(self, wait: _Wait, wake: Wake) -> None:
+        """Send or note an answer, on whatever thread."""
+        if wake.reply is None:  # an error brings no further call
+            self._deliver(wait, wake)
+            return
+        self._answers.append((wait, wake))
+        # A queue that sleeps is woken by the end of what is sent. It may be asleep again before this goes on.
+        while self._answers and self._asleep:
+            self._asleep = False
+            if self._send_one():
+                return
+            self._asleep = True
+
+    def _send_one(self) -> bool:
+        """Send the oldest answer whose client is still there; False: there is none."""
         self._passed = 0
         while True:
             try:
-                wait, wake = self.answers.popleft()
+                wait, wake = self._answers.popleft()
             except IndexError:
                 return False
+            if self._deliver(wait, wake):
+                return True
+
+    def _deliver(self, wait: _Wait, wake: Wake) -> bool:
+        """Send an answer, or take back what it brings to a client that has gone."""
+        try:
             with self._lock:
                 wait.wake = wake
                 gone = wait.gone
-            if not gone:
+            if gone:
+                self._take_back(wake)
+            else:
                 _send(wait.call, wake)
-                return True
-            self._take_back(wake)
-
-    def _woken(self, wait: _Wait, wake: Wake) -> None:
-        """Note an answer, on whatever thread; if the queue sleeps, sending one wakes it."""
-        self.answers.append((wait, wake))
-        if self.asleep:
-            self.asleep = False
-            # Nothing sent, nothing woken: the next answer must try again.
-            self.asleep = not self.send_one()
+        except Exception:  # noqa: BLE001 - whoever brought it has others to serve
+            _log.exception("an answer could not be sent")
+            return False
+        return not gone
 
     def _closed(self, wait: _Wait, event: Any) -> None:  # noqa: ANN401
         if not event.batch_operations[0].cancelled():

@@ -70,7 +70,7 @@ class Host:
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for a Wake."""
+        """Requests that wait for a Wake, and Wakes that wait for their request."""
         return len(self._waits)
 
     @property
@@ -119,7 +119,7 @@ class Host:
     def enqueue(self, outcome: Outcome, deliver: Callable[[Wake], None]) -> int:
         """Carry out the commands of an Assign that has to wait, and return its waiter.
 
-        `deliver` is called with its Wake, once, unless `forget` comes first; see `await_wake`.
+        `deliver` is called with its Wake, once; see `await_wake`.
         """
         waiter = outcome.waiter
         if waiter is None:
@@ -144,7 +144,10 @@ class Host:
             deliver(wake)  # type: ignore[operator]
 
     def forget(self, waiter: int) -> None:
-        """Let a request go whose client has gone; a Wake on its way is still delivered. Callable from any thread."""
+        """Let a request go whose client has gone. Callable from any thread.
+
+        A Wake on its way is still delivered: what it brings is then to be taken back, as `undelivered` does.
+        """
         if self._scaler.cancel(time.monotonic_ns(), waiter):
             del self._waits[waiter]
 

@@ -1,7 +1,7 @@
 """The front in Rust: calls are answered on threads that never take the GIL; only the cold path comes here.
 
-What calls want of the platform is handed over in batches: one wake-up of the event loop and one crossing for all that
-came since the last. Requests that wait are answered by the core itself.
+What calls want of a platform without a courier is handed over in batches: one wake-up of the event loop and one
+crossing for all that came since the last. Requests that wait are answered by the core itself.
 """
 
 from __future__ import annotations

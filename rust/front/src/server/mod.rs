@@ -1,9 +1,10 @@
 //! `Server`: the Scaler service over HTTP/2 on threads of its own.
 //!
 //! A warm call is read, decided and answered by the thread that has its connection; nothing of it leaves that thread. What the engine
-//! wants of a platform goes to the service's courier, or to the host through [`HandOver`], and a request that waits is answered by whoever frees or finishes its
-//! instance. The caller owns the cold path; this server owns sockets and clients.
+//! wants of a platform goes to the service's courier, or to the host through [`HandOver`]; whoever frees or finishes an instance tells
+//! the request that waits for it, and its thread answers. The caller owns the cold path; this server owns sockets and clients.
 
+mod answers;
 mod call;
 mod clock;
 mod connection;
@@ -13,7 +14,6 @@ mod listener;
 mod message;
 mod other;
 mod outbox;
-mod pace;
 mod request;
 mod response;
 mod shared;

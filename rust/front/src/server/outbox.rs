@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes};
 
+use super::answers::Answers;
 use super::frames::Frames;
-use super::pace::Pace;
 use super::shared::Shared;
 use crate::settle::Binding;
 
@@ -19,7 +19,7 @@ use crate::settle::Binding;
 pub(super) struct Outbox {
     pub(super) shared: Arc<Shared>,
     /// Of the connection's thread.
-    pub(super) pace: Pace,
+    pub(super) answers: Answers,
     unsent: Mutex<Unsent>,
 }
 
@@ -31,8 +31,8 @@ struct Unsent {
 }
 
 impl Outbox {
-    pub(super) fn new(shared: Arc<Shared>, pace: Pace) -> Self {
-        Self { shared, pace, unsent: Mutex::default() }
+    pub(super) fn new(shared: Arc<Shared>, answers: Answers) -> Self {
+        Self { shared, answers, unsent: Mutex::default() }
     }
 
     /// Follows what the socket took.
@@ -138,8 +138,8 @@ mod tests {
     use prost::Message;
 
     use super::{Delivery, Outbox, Payload};
+    use crate::server::answers::Answers;
     use crate::server::other::Others;
-    use crate::server::pace::Pace;
     use crate::server::shared::Shared;
     use crate::server::{Clock, HandOver, ServerConfig};
     use crate::service::{Service, ServiceConfig};
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn only_what_the_socket_took_stays_given_away() {
         let shared = shared();
-        let outbox = Arc::new(Outbox::new(Arc::clone(&shared), Pace::default()));
+        let outbox = Arc::new(Outbox::new(Arc::clone(&shared), Answers::new()));
         let mut payloads: Vec<_> = [1, 3, 5].map(|stream| payload(&outbox, stream)).into();
         assert_eq!(busy(&shared), 3);
         drop(payloads.pop());

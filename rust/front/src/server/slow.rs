@@ -1,5 +1,6 @@
 //! The calls that cannot be answered on the spot, each in a task: its message comes in pieces, it waits for an instance, or its client's
-//! window is closed. A task ends when its stream does, however that happens; nothing it held stays behind.
+//! window is closed. A task ends when its stream does, however that happens, or when its turn to answer has come; nothing it held stays
+//! behind.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -62,7 +63,7 @@ pub(super) fn wait(shared: &Arc<Shared>, mut call: Call, waiter: WaiterId, answe
         // Dropped with this task before its turn, it goes back.
         let instance = Delivery::new(Arc::clone(&outbox), shared.service.binding(&assigned));
         outbox
-            .pace
+            .answers
             .in_turn(|| {
                 if call.deadline.is_some_and(|deadline| deadline <= shared.clock.now()) {
                     fail(&mut call.respond, &Failure::new(Code::DeadlineExceeded, "the deadline passed while the request waited"));

@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::answers::Answers;
 use super::connection::{self, Settings};
 use super::listener::Accepted;
 use super::outbox::Outbox;
-use super::pace::Pace;
 use super::shared::Shared;
 
 /// What a worker works with.
@@ -50,13 +50,13 @@ impl Worker {
 
     async fn work(mut self) {
         let (mut leave, mut told) = watch::channel(false);
-        let (mut connections, pace) = (JoinSet::new(), Pace::default());
+        let (mut connections, answers) = (JoinSet::new(), Answers::new());
         let grace = loop {
             tokio::select! {
                 Some((socket, share)) = self.accepted.recv() => {
                     let Ok(socket) = TcpStream::from_std(socket) else { continue };
                     let (settings, told) = (self.settings.clone(), told.clone());
-                    let outbox = Outbox::new(Arc::clone(&self.shared), pace.clone());
+                    let outbox = Outbox::new(Arc::clone(&self.shared), answers.clone());
                     connections.spawn(async move {
                         let _share = share;
                         connection::serve(socket, settings, outbox, told).await;
