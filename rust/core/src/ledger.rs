@@ -1,15 +1,18 @@
 //! The one account of cost: seconds waited by cause, slot time by state, and how often everything happened.
 //!
-//! Each function has a ledger of relaxed counters that only its own events touch; [`Totals`] is a copy of one, or the sum of many, at a
-//! moment. Slot time is booked when a slot changes state, in nanoseconds per function (a slot's memory is its function's), and the
-//! states still open are added when the ledger is read. Scores, "wasted memory" and money are views computed from it elsewhere.
+//! Each function has a ledger of counters that only its own events touch; [`Totals`] is a copy of one, or the sum of many, at a moment.
+//! What warm requests move is not in it: each instance counts its requests and splits its time into busy and free by itself
+//! (`table::clock`), and that is booked here, in nanoseconds per function (a slot's memory is its function's), when the instance ends. Until
+//! then it is added when the ledger is read. Scores, "wasted memory" and money are views computed from it elsewhere.
 //!
 //! # Ordering
 //!
-//! Counters are relaxed: under threads a copy is a snapshot in which each counter is exact but two may be an event apart.
+//! At rest a copy is exact. Under threads two numbers of it may be an event apart, and what an instance booked between the looks at
+//! the ledger and at the instance is missing. Nothing is ever there twice: see [`FunctionLedger`].
 
 use crate::nanos::Nanos;
 use crate::sync::{AtomicU64, Ordering};
+use crate::table::SlotAccount;
 
 /// How slot time is booked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,35 +129,38 @@ counters! {
 
 const COUNTERS: usize = Counter::ALL.len();
 
-/// One function's account.
+/// Time by [`Account`], in ns.
+pub(crate) type SlotTime = [u64; Account::ALL.len()];
+
+/// One function's account, except for what its slots still keep themselves (`table::SlotAccount`).
+///
+/// # Ordering
+///
+/// No number of a [`Reading`] is ever too large. An instance's account is closed before it is booked, with release, and what is booked is
+/// read, with acquire, before the slots are: it may be missed in both places and is not found in both. Requests that were given an
+/// instance but were no warm starts, or no longer have it but sent no Idle, are counted here before their slot counts them, and read
+/// after the slots: none is taken for what it is not.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(align(64))]
 pub(crate) struct FunctionLedger {
-    warm: WarmLedger,
-    /// By [`Counter`]; those of [`WarmLedger`] stay 0 here.
+    /// By [`Counter`]; [`Counter::WarmStarts`] and [`Counter::Idles`] follow from the others and stay 0 here.
     counts: [AtomicU64; COUNTERS],
-    /// By [`Account`]; of those of [`WarmLedger`] only the high words are used.
+    /// Requests that instances were given to, as far as it is booked. All of them are over.
+    given: AtomicU64,
+    /// Requests whose instance was destroyed under them.
+    cut_short: AtomicU64,
+    /// By [`Account`].
     slot: [Wide; Account::ALL.len()],
     wait: [Wide; WaitCause::ALL.len()],
-}
-
-/// What every warm request moves: it shares a cache line with the function's hand-off word (`table::Function`).
-#[derive(Debug)]
-#[repr(C)]
-pub(crate) struct WarmLedger {
-    warm_starts: AtomicU64,
-    idles: AtomicU64,
-    /// Low words of the time in these accounts.
-    idle_ns: AtomicU64,
-    busy_ns: AtomicU64,
 }
 
 impl Default for FunctionLedger {
     fn default() -> Self {
         let zero = || AtomicU64::new(0);
         Self {
-            warm: WarmLedger { warm_starts: zero(), idles: zero(), idle_ns: zero(), busy_ns: zero() },
             counts: std::array::from_fn(|_| zero()),
+            given: zero(),
+            cut_short: zero(),
             slot: std::array::from_fn(|_| Wide::default()),
             wait: std::array::from_fn(|_| Wide::default()),
         }
@@ -163,48 +169,76 @@ impl Default for FunctionLedger {
 
 impl FunctionLedger {
     pub(crate) fn count(&self, counter: Counter) {
-        self.counter(counter).fetch_add(1, Ordering::Relaxed);
+        debug_assert!(!matches!(counter, Counter::WarmStarts | Counter::Idles), "these follow from the others");
+        self.counts[counter as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn book_slot(&self, account: Account, time: Nanos) {
-        let (low, high) = self.account(account);
-        add_wide(low, high, time.0);
+    /// Counts a request whose instance is destroyed under it.
+    pub(crate) fn count_cut_short(&self) {
+        self.cut_short.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Books requests that were given an instance and are over, after the slot has ceased to count them.
+    pub(crate) fn book_given(&self, requests: u64) {
+        self.given.fetch_add(requests, Ordering::Release);
+    }
+
+    /// Books what a slot has ceased to measure.
+    pub(crate) fn book_slot(&self, time: &SlotTime) {
+        for (sum, &time) in self.slot.iter().zip(time) {
+            if time > 0 {
+                sum.add(time);
+            }
+        }
     }
 
     pub(crate) fn book_wait(&self, cause: WaitCause, time: Nanos) {
-        let Wide { low, high } = &self.wait[cause as usize];
-        add_wide(low, high, time.0);
+        self.wait[cause as usize].add(time.0);
     }
 
-    pub(crate) fn totals(&self, memory_mb: u32) -> Totals {
-        let slot_ns = Account::ALL.map(|account| {
-            let (low, high) = self.account(account);
-            read_wide(low, high)
-        });
-        Totals {
-            counts: std::array::from_fn(|counter| self.counter(Counter::ALL[counter]).load(Ordering::Relaxed)),
-            slot_ns,
-            slot_mb_ns: slot_ns.map(|time| time * u128::from(memory_mb)),
-            wait_ns: std::array::from_fn(|cause| read_wide(&self.wait[cause].low, &self.wait[cause].high)),
-        }
+    fn count_of(&self, counter: Counter) -> u64 {
+        self.counts[counter as usize].load(Ordering::Relaxed)
+    }
+}
+
+/// The account being added up: of one function, or of all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reading {
+    totals: Totals,
+    given: u64,
+    ended: u64,
+    cut_short: u64,
+}
+
+impl Reading {
+    /// First: what a function's slots have booked.
+    pub(crate) fn add_booked(&mut self, ledger: &FunctionLedger, memory_mb: u32) {
+        let given = ledger.given.load(Ordering::Acquire);
+        self.given += given;
+        self.ended += given;
+        self.totals.add_time(std::array::from_fn(|account| ledger.slot[account].read()), memory_mb);
     }
 
-    fn counter(&self, counter: Counter) -> &AtomicU64 {
-        match counter {
-            Counter::WarmStarts => &self.warm.warm_starts,
-            Counter::Idles => &self.warm.idles,
-            other => &self.counts[other as usize],
-        }
+    /// Then: what its slots still keep.
+    pub(crate) fn add_slot(&mut self, slot: &SlotAccount, memory_mb: u32) {
+        self.given += slot.given;
+        self.ended += slot.ended;
+        self.totals.add_time(slot.time.map(u128::from), memory_mb);
     }
 
-    /// Low and high word.
-    fn account(&self, account: Account) -> (&AtomicU64, &AtomicU64) {
-        let Wide { low, high } = &self.slot[account as usize];
-        match account {
-            Account::Idle => (&self.warm.idle_ns, high),
-            Account::Busy => (&self.warm.busy_ns, high),
-            _ => (low, high),
-        }
+    /// At last: everything else of it.
+    pub(crate) fn add_events(&mut self, ledger: &FunctionLedger) {
+        add_each(&mut self.totals.counts, &Counter::ALL.iter().map(|&counter| ledger.count_of(counter)).collect::<Vec<_>>());
+        add_each(&mut self.totals.wait_ns, &ledger.wait.each_ref().map(Wide::read));
+        self.cut_short += ledger.cut_short.load(Ordering::Relaxed);
+    }
+
+    pub(crate) fn totals(mut self) -> Totals {
+        let [cold_starts, handoffs, abandoned] =
+            [Counter::ColdStarts, Counter::Handoffs, Counter::Abandoned].map(|counter| self.totals.count(counter));
+        self.totals.counts[Counter::WarmStarts as usize] = self.given.saturating_sub(cold_starts + handoffs);
+        self.totals.counts[Counter::Idles as usize] = self.ended.saturating_sub(abandoned + self.cut_short);
+        self.totals
     }
 }
 
@@ -215,15 +249,19 @@ struct Wide {
     high: AtomicU64,
 }
 
-fn add_wide(low: &AtomicU64, high: &AtomicU64, amount: u64) {
-    let before = low.fetch_add(amount, Ordering::Relaxed);
-    if before.checked_add(amount).is_none() {
-        high.fetch_add(1, Ordering::Relaxed);
+impl Wide {
+    fn add(&self, amount: u64) {
+        let before = self.low.fetch_add(amount, Ordering::Release);
+        if before.checked_add(amount).is_none() {
+            self.high.fetch_add(1, Ordering::Release);
+        }
     }
-}
 
-fn read_wide(low: &AtomicU64, high: &AtomicU64) -> u128 {
-    u128::from(high.load(Ordering::Relaxed)) << 64 | u128::from(low.load(Ordering::Relaxed))
+    /// The high word first: between the two of an addition too little is read and not too much.
+    fn read(&self) -> u128 {
+        let high = self.high.load(Ordering::Acquire);
+        u128::from(high) << 64 | u128::from(self.low.load(Ordering::Acquire))
+    }
 }
 
 /// A copy of a ledger. Exact integers: two equal runs have equal totals.
@@ -270,16 +308,17 @@ impl Totals {
         self.wait_ns[cause as usize] as f64 / 1e9
     }
 
-    pub(crate) fn add(&mut self, other: &Self) {
-        add_each(&mut self.counts, &other.counts);
-        add_each(&mut self.slot_ns, &other.slot_ns);
-        add_each(&mut self.slot_mb_ns, &other.slot_mb_ns);
-        add_each(&mut self.wait_ns, &other.wait_ns);
+    /// Keeps the larger of each number and the other's.
+    pub(crate) fn keep_largest(&mut self, other: &Self) {
+        largest_of_each(&mut self.counts, &other.counts);
+        largest_of_each(&mut self.slot_ns, &other.slot_ns);
+        largest_of_each(&mut self.slot_mb_ns, &other.slot_mb_ns);
+        largest_of_each(&mut self.wait_ns, &other.wait_ns);
     }
 
-    pub(crate) fn add_open(&mut self, account: Account, time: Nanos, memory_mb: u32) {
-        self.slot_ns[account as usize] += u128::from(time.0);
-        self.slot_mb_ns[account as usize] += u128::from(time.0) * u128::from(memory_mb);
+    fn add_time(&mut self, slot_ns: [u128; Account::ALL.len()], memory_mb: u32) {
+        add_each(&mut self.slot_ns, &slot_ns);
+        add_each(&mut self.slot_mb_ns, &slot_ns.map(|time| time * u128::from(memory_mb)));
     }
 }
 
@@ -289,39 +328,68 @@ fn add_each<T: Copy + std::ops::AddAssign>(sums: &mut [T], amounts: &[T]) {
     }
 }
 
+fn largest_of_each<T: Copy + Ord>(kept: &mut [T], others: &[T]) {
+    for (kept, &other) in kept.iter_mut().zip(others) {
+        *kept = other.max(*kept);
+    }
+}
+
 #[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
-    use super::{Account, Counter, FunctionLedger, WaitCause, WarmLedger};
+    use super::{Account, Counter, FunctionLedger, Reading, Totals, WaitCause};
     use crate::nanos::Nanos;
+    use crate::table::SlotAccount;
+
+    fn booked(ledger: &FunctionLedger, memory_mb: u32) -> Totals {
+        let mut reading = Reading::default();
+        reading.add_booked(ledger, memory_mb);
+        reading.add_events(ledger);
+        reading.totals()
+    }
 
     #[test]
     fn sums_of_time_carry_past_64_bits() {
         let ledger = FunctionLedger::default();
         for _ in 0..2 {
-            for account in Account::ALL {
-                ledger.book_slot(account, Nanos::MAX);
-            }
+            ledger.book_slot(&[u64::MAX; 5]);
             for cause in WaitCause::ALL {
                 ledger.book_wait(cause, Nanos::MAX);
             }
         }
-        let totals = ledger.totals(1);
+        let totals = booked(&ledger, 1);
         assert_eq!(totals.slot_ns, [2 * u128::from(u64::MAX); 5]);
         assert_eq!(totals.wait_ns, [2 * u128::from(u64::MAX); 3]);
     }
 
     #[test]
-    fn what_a_warm_request_moves_is_half_a_cache_line() {
-        assert_eq!((size_of::<WarmLedger>(), std::mem::offset_of!(FunctionLedger, warm)), (32, 0));
+    fn memory_time_is_slot_time_by_memory() {
+        let ledger = FunctionLedger::default();
+        ledger.book_slot(&[0, Nanos::from_secs(3).0, 0, 0, 0]);
+        let totals = booked(&ledger, 512);
+        assert!((totals.gb_s(Account::Idle) - 1.5).abs() < 1e-12);
     }
 
     #[test]
-    fn memory_time_is_slot_time_by_memory() {
+    fn warm_starts_and_idles_follow_from_what_slots_count_and_what_is_no_such_thing() {
         let ledger = FunctionLedger::default();
-        ledger.book_slot(Account::Idle, Nanos::from_secs(3));
-        ledger.count(Counter::WarmStarts);
-        let totals = ledger.totals(512);
-        assert!((totals.gb_s(Account::Idle) - 1.5).abs() < 1e-12);
-        assert_eq!(totals.assigns(), 1);
+        ledger.book_given(5);
+        for counter in [Counter::Queued, Counter::ColdStarts, Counter::Queued, Counter::Handoffs, Counter::Abandoned] {
+            ledger.count(counter);
+        }
+        ledger.count_cut_short();
+        let mut reading = Reading::default();
+        reading.add_booked(&ledger, 128);
+        reading.add_slot(&SlotAccount { given: 3, ended: 2, time: [0, 7, 9, 0, 0] }, 128);
+        reading.add_events(&ledger);
+        let totals = reading.totals();
+        assert_eq!((totals.assigns(), totals.count(Counter::WarmStarts), totals.count(Counter::Idles)), (8, 6, 5));
+        assert_eq!(totals.slot_mb_ns, [0, 7 * 128, 9 * 128, 0, 0]);
+    }
+
+    #[test]
+    fn a_copy_that_misses_something_takes_nothing_back() {
+        let mut reported = Totals { wait_ns: [5, 6, 7], ..Totals::default() };
+        reported.keep_largest(&Totals { wait_ns: [6, 5, 7], ..Totals::default() });
+        assert_eq!(reported.wait_ns, [6, 6, 7]);
     }
 }

@@ -25,6 +25,8 @@ const POLICIES: [&str; 6] = [
     "level_gap",
 ];
 const LIMIT_MB: u64 = 1024;
+/// Copies of the ledger that are made during a round.
+const LOOKS: usize = 5;
 
 /// One call of a thread. Numbers choose among what is there, modulo how much there is; a choice of nothing is no call.
 #[derive(Clone, Debug)]
@@ -182,6 +184,21 @@ impl World {
         });
     }
 
+    /// Checks what must hold of copies made while others call: no number falls, and no time is in them that has not passed.
+    fn look(&self, now: Nanos, booked: &[u128; Account::ALL.len()]) {
+        let mut before = self.host.engine.snapshot(now).totals;
+        for _ in 0..LOOKS {
+            let whole = self.host.engine.snapshot(now).totals;
+            assert!(before.counts.iter().zip(&whole.counts).all(|(before, after)| before <= after));
+            let functions = self.host.engine.function_totals(now);
+            for account in Account::ALL.map(|account| account as usize) {
+                let sum: u128 = functions.iter().map(|function| function.totals.slot_ns[account]).sum();
+                assert!(sum.max(whole.slot_ns[account]) <= booked[account], "{account}");
+            }
+            before = whole;
+        }
+    }
+
     /// Checks what must hold at rest; `booked`: slot time by account that has passed in all rests so far.
     fn check(&self, now: Nanos, booked: &[u128; Account::ALL.len()]) {
         let (snapshot, functions) = (self.host.engine.snapshot(now), self.host.engine.function_totals(now));
@@ -251,6 +268,7 @@ proptest! {
                     let world = &world;
                     scope.spawn(move || calls.iter().for_each(|call| world.make(now, call)));
                 }
+                scope.spawn(|| world.look(now, &booked));
             });
             world.check(now, &booked);
             world.check_pairs(now, policy.contains("handoff=none"));

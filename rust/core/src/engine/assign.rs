@@ -4,12 +4,12 @@ use super::Engine;
 use crate::command::{Command, WakeError};
 use crate::error::EngineError;
 use crate::ids::{FunctionId, RequestTag, SlotId, WaiterId};
-use crate::ledger::{Account, Counter, WaitCause};
+use crate::ledger::{Counter, WaitCause};
 use crate::nanos::Nanos;
 use crate::policy::Handoff;
 use crate::pool::Waiter;
 use crate::sync::{Ordering, lock};
-use crate::table::{Cold, Function, Slot, State};
+use crate::table::{Cold, Function, Slot};
 
 /// What a request got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,6 @@ impl Engine {
         let entry = self.functions.at(function);
         if let Some(taken) = entry.pool.take(&self.slots) {
             Self::demand_rises(now, entry);
-            entry.ledger.count(Counter::WarmStarts);
             return Ok(Assign::Warm(Self::bind(entry, taken, request, now)));
         }
         self.assign_cold(now, function, entry, request, deadline, out)
@@ -76,7 +75,6 @@ impl Engine {
             Handoff::Oldest => {
                 if let Some(taken) = function.pool.wait_locked(&mut cold, &self.slots) {
                     self.waiting.fetch_sub(1, Ordering::Relaxed);
-                    function.ledger.count(Counter::WarmStarts);
                     return Ok(Assign::Warm(Self::bind(function, taken, request, now)));
                 }
                 None
@@ -110,11 +108,10 @@ impl Engine {
 
     /// Makes a free instance that the caller took serve a request.
     pub(super) fn bind(function: &Function, (index, slot): (u32, &Slot), request: RequestTag, now: Nanos) -> SlotId {
-        Self::book(function, slot, Account::Idle, now);
-        slot.owner.store(request.0, Ordering::Relaxed);
-        let free = slot.word();
-        assert!(free.state() == State::Idle, "a taken instance belongs to its taker");
-        slot.move_own(free, State::Busy);
+        let (free, counted) = slot.serve(request, now);
+        if let Some(given) = counted {
+            function.ledger.book_given(given);
+        }
         SlotId { index, generation: free.generation() }
     }
 

@@ -3,10 +3,9 @@
 use super::{Engine, Phase};
 use crate::command::{Command, DestroyReason, WakeError};
 use crate::ids::SlotId;
-use crate::ledger::Account;
 use crate::nanos::Nanos;
 use crate::sync::{Ordering, fence, lock};
-use crate::table::State;
+use crate::table::{Span, State};
 
 impl Engine {
     /// Refuses requests from now on, answers those that wait, retires free instances. Starts in flight are destroyed when they report,
@@ -30,21 +29,21 @@ impl Engine {
     pub fn handle_drain_deadline(&self, now: Nanos, out: &mut Vec<Command>) {
         for (index, slot) in self.slots.iter() {
             let word = slot.word();
-            let account = match word.state() {
-                State::Busy => Account::Busy,
-                State::Initialising => Account::Starting,
-                _ => continue,
-            };
+            if !matches!(word.state(), State::Busy | State::Initialising) {
+                continue;
+            }
             let (_, function) = self.holder(slot);
             let mut cold = lock(&function.cold);
             if !slot.transition(word, State::Retiring) {
                 continue;
             }
-            if account == Account::Starting {
+            if word.state() == State::Initialising {
                 cold.initialising -= 1;
+            } else {
+                function.ledger.count_cut_short();
             }
             self.slot_leaves(function);
-            Self::book(function, slot, account, now);
+            Self::book(function, slot, Span::Retiring, now);
             slot.owner.store(0, Ordering::Relaxed);
             out.push(Command::DestroySlot { slot: SlotId { index, generation: word.generation() }, reason: DestroyReason::Draining });
         }

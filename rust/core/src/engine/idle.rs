@@ -3,12 +3,12 @@
 use super::Engine;
 use crate::command::{Command, DestroyReason};
 use crate::ids::{FunctionId, RequestTag, SlotId};
-use crate::ledger::{Account, Counter, WaitCause};
+use crate::ledger::{Counter, WaitCause};
 use crate::nanos::Nanos;
 use crate::policy::FreeInstance;
 use crate::pool::Offer;
 use crate::sync::{MutexGuard, Ordering, fence_after_rmw, lock};
-use crate::table::{Cold, Function, Slot, State, Word};
+use crate::table::{Cold, Function, Slot, Span, State, Word};
 
 /// What an Idle led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +57,7 @@ impl Engine {
             function.ledger.count(Counter::IdleDuplicates);
             return Idle::Duplicate;
         }
-        function.ledger.count(Counter::Idles);
-        let execution = Self::book(function, slot, Account::Busy, now);
+        let execution = slot.clock.turn_free(now);
         let level = Self::demand_falls(now, function, Some(execution));
         if next == State::Idle {
             self.release(now, (id, function), (instance.index, slot), level, out);
@@ -80,7 +79,7 @@ impl Engine {
             return Idle::Duplicate;
         }
         function.ledger.count(Counter::Abandoned);
-        Self::book(function, slot, Account::Busy, now);
+        slot.clock.turn_free(now);
         let level = Self::demand_falls(now, function, None);
         self.release(now, (id, function), (instance.index, slot), level, out);
         Idle::Ended
@@ -166,6 +165,7 @@ impl Engine {
         reason: DestroyReason,
         out: &mut Vec<Command>,
     ) {
+        Self::book(function, slot, Span::Retiring, now);
         slot.owner.store(0, Ordering::Relaxed);
         self.slot_leaves(function);
         if !self.draining() {

@@ -26,11 +26,11 @@ use self::timers::Timers;
 use crate::config::EngineConfig;
 use crate::error::EngineError;
 use crate::ids::{FunctionId, SlotId};
-use crate::ledger::{Account, Counter};
+use crate::ledger::{Counter, Totals};
 use crate::nanos::Nanos;
 use crate::policy::Facts;
 use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering};
-use crate::table::{Function, FunctionRef, FunctionSpec, FunctionTable, Slot, SlotTable, State, Word};
+use crate::table::{Function, FunctionRef, FunctionSpec, FunctionTable, Slot, SlotAccount, SlotTable, Span, State, Word};
 
 /// The scaler's mind. See the crate's documentation for the contract with its host.
 ///
@@ -50,6 +50,8 @@ pub struct Engine {
     /// The policy's regular reviews are scheduled.
     reviews_begun: AtomicBool,
     live: CachePadded<LiveCount>,
+    /// The largest numbers a copy of the ledger has had.
+    reported: CachePadded<Mutex<Totals>>,
     /// The limit on their memory, if there is one.
     limit: Option<Limit>,
     /// A [`Phase`].
@@ -100,6 +102,7 @@ impl Engine {
             means: CachePadded::default(),
             reviews_begun: AtomicBool::new(false),
             live: CachePadded::default(),
+            reported: CachePadded::default(),
             limit: config.policy.memory_limit_mb.map(Limit::new),
             phase: AtomicU8::new(Phase::Running as u8),
             config,
@@ -136,7 +139,7 @@ impl Engine {
     #[must_use]
     pub fn function_of(&self, slot: SlotId) -> Option<FunctionId> {
         let (slot, _) = self.slots.find(slot)?;
-        Some(FunctionId(slot.function.load(Ordering::Relaxed)))
+        Some(slot.holder())
     }
 
     /// The text of the policy in force.
@@ -155,15 +158,15 @@ impl Engine {
     }
 
     fn holder(&self, slot: &Slot) -> (FunctionId, &Function) {
-        let id = FunctionId(slot.function.load(Ordering::Relaxed));
+        let id = slot.holder();
         (id, self.functions.at(id))
     }
 
-    /// Ends the slot's present state in the ledger and returns how long it lasted.
-    fn book(function: &Function, slot: &Slot, account: Account, now: Nanos) -> Nanos {
-        let lasted = slot.restart_clock(now);
-        function.ledger.book_slot(account, lasted);
-        lasted
+    /// Books what the slot has counted and measured for the function; from now on it measures something else.
+    fn book(function: &Function, slot: &Slot, next: Span, now: Nanos) {
+        let SlotAccount { given, time, .. } = slot.close(next, now);
+        function.ledger.book_given(given);
+        function.ledger.book_slot(&time);
     }
 
     fn facts(&self, now: Nanos, function: &Function) -> Facts {

@@ -1,7 +1,7 @@
 //! The policy's regular look at what the run has cost.
 
 use super::Engine;
-use crate::ledger::{Account, Counter, Totals, WaitCause};
+use crate::ledger::{Account, Counter, WaitCause};
 use crate::nanos::Nanos;
 use crate::policy::Costs;
 use crate::sync::Ordering;
@@ -24,18 +24,9 @@ impl Engine {
         }
     }
 
-    /// Adds up the ledger. Cost: one pass over functions and slots, without a lock.
+    /// Adds up the ledger.
     fn costs(&self, now: Nanos) -> Costs {
-        let mut totals = Totals::default();
-        for (_, function) in self.functions.iter() {
-            totals.add(&function.ledger.totals(function.spec.memory_mb));
-        }
-        for (_, slot) in self.slots.iter() {
-            if let Some(account) = slot.word().state().account() {
-                let open = now.since(Nanos(slot.since.load(Ordering::Relaxed)));
-                totals.add_open(account, open, slot.memory_mb.load(Ordering::Relaxed));
-            }
-        }
+        let totals = self.totals(now);
         Costs {
             now,
             execution_s: totals.slot_ns[Account::Busy as usize] as f64 / 1e9,

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::ids::FunctionId;
-use crate::ledger::{Account, Totals};
+use crate::ledger::{Account, Reading, Totals};
 use crate::nanos::Nanos;
 use crate::sync::{Ordering, lock};
 use crate::table::FunctionSpec;
@@ -60,51 +60,65 @@ impl Engine {
         Some(function.policy.explain(&self.facts(now, function)))
     }
 
-    /// Copies the ledger as of `now`. Cost: one pass over functions and slots.
+    /// Copies the ledger as of `now`, or of the latest moment it was copied for. No number but those of what there is right now ever falls from
+    /// one copy to the next. Cost: two passes over functions and one over slots, without a lock of theirs.
     #[must_use]
     pub fn snapshot(&self, now: Nanos) -> Snapshot {
-        let mut totals = Totals::default();
         let mut live = Live {
             waiting: self.waiting.load(Ordering::Relaxed),
             peak_slots: self.live.peak_slots.load(Ordering::Relaxed),
             peak_memory_mb: self.live.peak_memory_mb.load(Ordering::Relaxed),
+            functions: self.functions.iter().count() as u64,
             ..Live::default()
         };
-        for function in self.function_totals(now) {
-            totals.add(&function.totals);
-            live.functions += 1;
-        }
         for (_, slot) in self.slots.iter() {
             if let Some(account) = slot.word().state().account() {
                 live.slots[account as usize] += 1;
             }
         }
-        Snapshot { totals, live }
+        Snapshot { totals: self.totals(now), live }
     }
 
-    /// Copies every function's ledger as of `now`, in order of first appearance.
+    /// The sum of all functions' accounts.
+    ///
+    /// A copy made while instances end may miss what is just being booked, and is never too large (`FunctionLedger`): the largest that each
+    /// number ever was is the latest that is known of it.
+    pub(super) fn totals(&self, now: Nanos) -> Totals {
+        let mut reading = Reading::default();
+        for (_, function) in self.functions.iter() {
+            reading.add_booked(&function.ledger, function.spec.memory_mb);
+        }
+        for (holder, account) in self.slots.iter().filter_map(|(_, slot)| slot.account(now)) {
+            reading.add_slot(&account, self.functions.at(holder).spec.memory_mb);
+        }
+        for (_, function) in self.functions.iter() {
+            reading.add_events(&function.ledger);
+        }
+        let mut reported = lock(&self.reported);
+        reported.keep_largest(&reading.totals());
+        reported.clone()
+    }
+
+    /// Copies every function's ledger as of `now`, in order of first appearance. What an instance that ends meanwhile has counted and
+    /// measured may be missing.
     #[must_use]
     pub fn function_totals(&self, now: Nanos) -> Vec<FunctionTotals<'_>> {
-        let mut all: Vec<_> = self
-            .functions
-            .iter()
-            .map(|(id, function)| FunctionTotals {
-                id,
-                spec: &function.spec,
-                totals: function.ledger.totals(function.spec.memory_mb),
-                balance: function.pool.balance(),
-                waiting: lock(&function.cold).waiters.len(),
-            })
-            .collect();
-        for (_, slot) in self.slots.iter() {
-            let holder = slot.function.load(Ordering::Relaxed) as usize;
-            // A function registered after the copy above is left for the next one.
-            if let Some(account) = slot.word().state().account()
-                && let Some(function) = all.get_mut(holder)
-            {
-                let open = now.since(Nanos(slot.since.load(Ordering::Relaxed)));
-                function.totals.add_open(account, open, function.spec.memory_mb);
+        let functions: Vec<_> = self.functions.iter().collect();
+        let mut readings = vec![Reading::default(); functions.len()];
+        for (reading, (_, function)) in readings.iter_mut().zip(&functions) {
+            reading.add_booked(&function.ledger, function.spec.memory_mb);
+        }
+        for (holder, account) in self.slots.iter().filter_map(|(_, slot)| slot.account(now)) {
+            // A function registered after the first look is left for the next copy.
+            if let Some((reading, (_, function))) = readings.get_mut(holder.0 as usize).zip(functions.get(holder.0 as usize)) {
+                reading.add_slot(&account, function.spec.memory_mb);
             }
+        }
+        let mut all = Vec::with_capacity(functions.len());
+        for (mut reading, (id, function)) in readings.into_iter().zip(functions) {
+            reading.add_events(&function.ledger);
+            let (balance, waiting) = (function.pool.balance(), lock(&function.cold).waiters.len());
+            all.push(FunctionTotals { id, spec: &function.spec, totals: reading.totals(), balance, waiting });
         }
         all
     }

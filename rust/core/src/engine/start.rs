@@ -4,11 +4,11 @@ use super::{Engine, smooth};
 use crate::command::{Command, DestroyReason, WakeError};
 use crate::error::EngineError;
 use crate::ids::{FunctionId, SlotId};
-use crate::ledger::{Account, Counter, WaitCause};
+use crate::ledger::{Counter, WaitCause};
 use crate::nanos::Nanos;
 use crate::policy::{Handoff, Load, Queue, Start, Surplus};
 use crate::sync::{Ordering, lock};
-use crate::table::{Cold, Function, Slot, State, Word};
+use crate::table::{Cold, Function, Slot, Span, State, Word};
 
 /// A policy that wants to be asked again is not asked sooner than this.
 const SOONEST_AGAIN: Nanos = Nanos::from_millis(1);
@@ -28,7 +28,7 @@ impl Engine {
         let (holder, function) = self.holder(slot);
         if word.state() == State::Abandoned {
             advance(id, slot, word, State::Retiring)?;
-            Self::book(function, slot, Account::Leaked, now);
+            Self::book(function, slot, Span::Retiring, now);
             slot.owner.store(0, Ordering::Relaxed);
             self.slot_leaves(function);
             out.push(Command::DestroySlot { slot: id, reason: DestroyReason::CreatedLate });
@@ -45,11 +45,11 @@ impl Engine {
             return Ok(());
         }
         drop(cold);
-        Self::book(function, slot, Account::Starting, now);
+        Self::book(function, slot, Span::Retiring, now);
         function.ledger.count(Counter::StartsCancelled);
         slot.owner.store(0, Ordering::Relaxed);
         let draining = self.draining();
-        if draining || !self.hand_over(now, slot, id, out) {
+        if draining || !self.hand_over(now, function.spec.memory_mb, (id, slot), out) {
             self.slot_leaves(function);
             out.push(Command::DestroySlot { slot: id, reason: if draining { DestroyReason::Draining } else { DestroyReason::Surplus } });
         }
@@ -74,7 +74,7 @@ impl Engine {
         cold.initialising -= 1;
         smooth(&function.init_ns, took);
         smooth(&self.means.init_ns, took);
-        Self::book(function, slot, Account::Starting, now);
+        Self::book(function, slot, Span::Instance, now);
         if self.config.policy.handoff == Handoff::None
             && let Some(waiter) = cold.waiters.remove_bound_to(id.index)
         {
@@ -104,7 +104,7 @@ impl Engine {
         if word.state() == State::Abandoned {
             if !may_exist {
                 advance(id, slot, word, next)?;
-                Self::book(function, slot, Account::Leaked, now);
+                Self::book(function, slot, Span::Nothing, now);
                 self.slot_vanished(now, id.index, function, word.state());
             }
             return Ok(());
@@ -112,7 +112,7 @@ impl Engine {
         let mut cold = lock(&function.cold);
         advance(id, slot, word, next)?;
         cold.creating -= 1;
-        Self::book(function, slot, Account::Starting, now);
+        Self::book(function, slot, if may_exist { Span::Leaked } else { Span::Nothing }, now);
         if !may_exist {
             self.slot_vanished(now, id.index, function, word.state());
         }
@@ -134,7 +134,7 @@ impl Engine {
         let mut cold = lock(&function.cold);
         advance(id, slot, word, State::Retiring)?;
         cold.initialising -= 1;
-        Self::book(function, slot, Account::Starting, now);
+        Self::book(function, slot, Span::Retiring, now);
         slot.owner.store(0, Ordering::Relaxed);
         self.slot_leaves(function);
         out.push(Command::DestroySlot { slot: id, reason: DestroyReason::InitFailed });
@@ -146,10 +146,9 @@ impl Engine {
     pub(super) fn start(&self, now: Nanos, id: FunctionId, function: &Function, cold: &mut Cold, out: &mut Vec<Command>) -> u32 {
         let (index, slot) = self.slots.allocate();
         let memory_mb = function.spec.memory_mb;
-        slot.memory_mb.store(memory_mb, Ordering::Relaxed);
-        slot.since.store(now.0, Ordering::Relaxed);
         slot.owner.store(0, Ordering::Relaxed);
-        slot.function.store(id.0, Ordering::Relaxed);
+        slot.give(id);
+        slot.close(Span::Starting, now);
         let vacant = slot.word();
         assert!(vacant.state() == State::Vacant, "an allocated place is vacant");
         slot.move_own(vacant, State::Creating);
@@ -245,9 +244,8 @@ impl Engine {
         }
     }
 
-    /// Gives a created slot, already in the retiring state, to a function of the same memory that waits for one.
-    fn hand_over(&self, now: Nanos, slot: &Slot, id: SlotId, out: &mut Vec<Command>) -> bool {
-        let memory_mb = slot.memory_mb.load(Ordering::Relaxed);
+    /// Gives a created slot of some memory, already in the retiring state, to a function that waits for such a one.
+    fn hand_over(&self, now: Nanos, memory_mb: u32, (id, slot): (SlotId, &Slot), out: &mut Vec<Command>) -> bool {
         // Each seeker is asked at most once: one that still seeks after taking the slot goes to the back.
         let seekers = lock(&self.seekers).get(&memory_mb).map_or(0, std::collections::VecDeque::len);
         for _ in 0..seekers {
@@ -258,7 +256,8 @@ impl Engine {
             if !cold.wants_spare() {
                 continue;
             }
-            slot.function.store(seeker.0, Ordering::Relaxed);
+            slot.give(seeker);
+            Self::book(function, slot, Span::Starting, now);
             cold.initialising += 1;
             let won = slot.transition(slot.word(), State::Initialising);
             assert!(won, "a slot between functions is its finder's");

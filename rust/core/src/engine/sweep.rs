@@ -5,10 +5,10 @@ use super::{Engine, LOOK_AGAIN};
 use crate::command::{Command, DestroyReason, WakeError};
 use crate::error::EngineError;
 use crate::ids::{FunctionId, SlotId};
-use crate::ledger::{Account, Counter};
+use crate::ledger::Counter;
 use crate::nanos::Nanos;
 use crate::sync::{Ordering, lock};
-use crate::table::{Function, State};
+use crate::table::{Function, Span, State};
 
 /// Timers one tick may serve.
 const TIMERS_PER_TICK: usize = 256;
@@ -46,11 +46,10 @@ impl Engine {
     pub fn handle_slot_destroyed(&self, now: Nanos, id: SlotId) -> Result<(), EngineError> {
         let (slot, word) = self.reported(id, &[State::Retiring, State::Leaked])?;
         let (_, function) = self.holder(slot);
-        let account = if word.state() == State::Leaked { Account::Leaked } else { Account::Retiring };
-        Self::book(function, slot, account, now);
         if !slot.transition(word, State::Vacant) {
             return Err(EngineError::SlotNotFound(id));
         }
+        Self::book(function, slot, Span::Nothing, now);
         self.slot_vanished(now, id.index, function, word.state());
         Ok(())
     }
@@ -67,7 +66,7 @@ impl Engine {
         }
         let (_, function) = self.holder(slot);
         self.slot_stays(function);
-        Self::book(function, slot, Account::Retiring, now);
+        Self::book(function, slot, Span::Leaked, now);
         function.ledger.count(Counter::DestroyFailures);
         let failures = slot.owner.fetch_add(1, Ordering::Relaxed);
         let pause = Nanos(self.config.destroy_retry.0.saturating_mul(1 << failures.min(6)));
@@ -91,7 +90,7 @@ impl Engine {
         if slot.transition(word, State::Retiring) {
             let (_, function) = self.holder(slot);
             self.slot_leaves(function);
-            Self::book(function, slot, Account::Leaked, now);
+            Self::book(function, slot, Span::Retiring, now);
             out.push(Command::DestroySlot { slot: id, reason: DestroyReason::Repeated });
         }
     }
@@ -150,7 +149,7 @@ impl Engine {
         assert!(word.state() == State::Idle, "a taken instance belongs to its taker");
         slot.move_own(word, State::Retiring);
         self.slot_leaves(function);
-        Self::book(function, slot, Account::Idle, now);
+        Self::book(function, slot, Span::Retiring, now);
         slot.owner.store(0, Ordering::Relaxed);
         function.ledger.count(if reason == DestroyReason::MemoryPressure { Counter::Evicted } else { Counter::Retired });
         out.push(Command::DestroySlot { slot: SlotId { index, generation: word.generation() }, reason });

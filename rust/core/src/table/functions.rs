@@ -48,8 +48,8 @@ impl FunctionSpec {
 /// | bytes | what | written by |
 /// |---|---|---|
 /// | 0–63 | policy, spec, duration of Init | starts, one word |
-/// | 64–127 | hand-off word, stack, demand, timer, warm half of the ledger | every warm Assign and Idle |
-/// | 128– | the ledger's other half, the part behind the lock | whatever is not warm |
+/// | 64–127 | hand-off word, stack, demand, timer | every warm Assign and Idle |
+/// | 128– | the ledger, the part behind the lock | whatever is not warm |
 ///
 /// No two functions share a line, nor a pair of lines that the processor fetches together.
 #[derive(Debug)]
@@ -234,7 +234,6 @@ mod tests {
 
     use super::{Function, FunctionRef, FunctionTable};
     use crate::error::EngineError;
-    use crate::ledger::WarmLedger;
     use crate::nanos::Nanos;
     use crate::policy::Fixed;
 
@@ -245,7 +244,7 @@ mod tests {
     fn what_warm_requests_write_is_one_cache_line_and_what_they_only_read_another() {
         assert_eq!(offset_of!(Function, policy), 0);
         assert_eq!(offset_of!(Function, pool), 64);
-        assert_eq!(offset_of!(Function, ledger) + size_of::<WarmLedger>(), 128);
+        assert_eq!(offset_of!(Function, ledger), 128);
         assert_eq!((align_of::<Function>(), size_of::<Function>()), (128, 640));
     }
 

@@ -5,7 +5,7 @@
 //! | bits  | field      | meaning |
 //! |-------|------------|---------|
 //! | 0–7   | state      | [`State`] |
-//! | 8–31  | epoch      | assigns of this slot, modulo 2²⁴: makes a compare-exchange by a late Idle fail |
+//! | 8–31  | epoch      | requests this slot was given, after 2²⁴ − 1 from 1 again: makes a compare-exchange by a late Idle fail |
 //! | 32–63 | generation | uses of this place in the table, modulo 2³² |
 //!
 //! # Ordering
@@ -18,8 +18,9 @@
 use crossbeam_utils::CachePadded;
 
 use super::chunked::Chunked;
-use crate::ids::SlotId;
-use crate::ledger::Account;
+use super::clock::{Began, SlotClock, Span, is_busy, measured};
+use crate::ids::{FunctionId, RequestTag, SlotId};
+use crate::ledger::{Account, SlotTime};
 use crate::nanos::Nanos;
 use crate::sync::{AtomicF64, AtomicU32, AtomicU64, Mutex, Ordering, lock};
 
@@ -63,6 +64,9 @@ impl State {
     }
 }
 
+/// After this epoch comes the first again.
+const LAST_EPOCH: u64 = (1 << 24) - 1;
+
 /// A value of the state word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word(u64);
@@ -76,10 +80,14 @@ impl Word {
         (self.0 >> 32) as u32
     }
 
+    fn epoch(self) -> u64 {
+        self.0 >> 8 & LAST_EPOCH
+    }
+
     /// The word after a transition. A slot that becomes busy enters a new epoch, one that becomes vacant a new generation.
     fn with(self, state: State) -> Self {
         let bits = match state {
-            State::Busy => (self.0 & 0xffff_ffff_0000_0000) | (self.0.wrapping_add(0x100) & 0xffff_ff00),
+            State::Busy => (self.0 & 0xffff_ffff_0000_0000) | (self.epoch() % LAST_EPOCH + 1) << 8,
             State::Vacant => (u64::from(self.generation().wrapping_add(1))) << 32,
             _ => self.0 & !0xff,
         };
@@ -94,14 +102,12 @@ pub(crate) struct Slot {
     word: AtomicU64,
     /// Below this one on its function's stack of free instances (index + 1; 0 = bottom).
     pub(crate) next: AtomicU32,
-    /// The function that holds the slot.
-    pub(crate) function: AtomicU32,
-    /// Size in MB.
-    pub(crate) memory_mb: AtomicU32,
+    /// The function that holds the slot; its memory is the slot's size.
+    function: AtomicU32,
     /// Busy: tag of the request it serves. Leaked or repeating its destroy: failed destroys so far.
     pub(crate) owner: AtomicU64,
-    /// When the present state began.
-    pub(crate) since: AtomicU64,
+    /// What its time went to.
+    pub(crate) clock: SlotClock,
     /// Idle: when its keep-alive is over. A sweep may move it to another instance of the function (`engine::sweep`).
     pub(crate) due: AtomicU64,
     /// Idle, under a memory limit: what keeping it is worth (`engine::evict`).
@@ -125,11 +131,69 @@ impl Slot {
         self.word.store(from.with(state).0, Ordering::Release);
     }
 
-    /// Starts the account of a new state at `now` and returns how long the old one lasted.
-    pub(crate) fn restart_clock(&self, now: Nanos) -> Nanos {
-        let since = Nanos(self.since.load(Ordering::Relaxed));
-        self.since.store(now.0.max(since.0), Ordering::Relaxed);
-        now.since(since)
+    /// Gives a free instance that the caller has taken to a request.
+    ///
+    /// The second result: requests to be booked as given now, because the epoch that counted them begins anew.
+    pub(crate) fn serve(&self, request: RequestTag, now: Nanos) -> (Word, Option<u64>) {
+        self.clock.turn_busy(now);
+        self.owner.store(request.0, Ordering::Relaxed);
+        let free = self.word();
+        assert!(free.state() == State::Idle, "a taken instance belongs to its taker");
+        self.move_own(free, State::Busy);
+        (free, (free.epoch() == LAST_EPOCH).then_some(LAST_EPOCH))
+    }
+
+    /// Ends what the slot's clock measures at a transition the caller has just made, or may make alone, and measures something else.
+    pub(crate) fn close(&self, span: Span, now: Nanos) -> SlotAccount {
+        let epoch = if self.clock.began().span() == Span::Instance { self.word().epoch() } else { 0 };
+        SlotAccount { given: epoch, ended: epoch, time: self.clock.begin(span, now) }
+    }
+
+    pub(crate) fn holder(&self) -> FunctionId {
+        FunctionId(self.function.load(Ordering::Acquire))
+    }
+
+    /// Who has just allocated the slot, or found it between functions, gives it to one.
+    pub(crate) fn give(&self, function: FunctionId) {
+        self.function.store(function.0, Ordering::Release);
+    }
+
+    /// What is to be added to what its function's ledger has booked, as of `now`, and the function. `None`: there is no slot.
+    ///
+    /// # Ordering
+    ///
+    /// One after the other, all acquire: the clock's beginning, the epoch, the clock's other half, the beginning once more, until it has
+    /// not changed. A request that is over by the clock is so by the epoch read before, and one that the clock does not know to be over
+    /// counts as going on: never more have ended than did.
+    pub(crate) fn account(&self, now: Nanos) -> Option<(FunctionId, SlotAccount)> {
+        loop {
+            let began = self.clock.began();
+            let (function, word, busy) = (self.holder(), self.word(), self.clock.busy());
+            if self.clock.began() == began {
+                return SlotAccount::of(began, word, busy, now).map(|account| (function, account));
+            }
+        }
+    }
+}
+
+/// What a slot counted and measured for its function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SlotAccount {
+    /// Requests that were given the instance.
+    pub(crate) given: u64,
+    /// Those of them that no longer have it.
+    pub(crate) ended: u64,
+    pub(crate) time: SlotTime,
+}
+
+impl SlotAccount {
+    fn of(began: Began, word: Word, busy: i64, now: Nanos) -> Option<Self> {
+        let given = match began.span() {
+            Span::Nothing => return None,
+            Span::Instance => word.epoch(),
+            _ => 0,
+        };
+        Some(Self { given, ended: given.saturating_sub(u64::from(is_busy(busy))), time: measured(began, busy, now) })
     }
 }
 
@@ -191,7 +255,9 @@ impl SlotTable {
 
 #[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
-    use super::{Slot, SlotTable, State, Word};
+    use super::{LAST_EPOCH, Slot, SlotTable, Span, State, Word};
+    use crate::ids::{FunctionId, RequestTag};
+    use crate::nanos::Nanos;
 
     #[test]
     fn a_slot_fills_one_cache_line() {
@@ -207,8 +273,27 @@ mod tests {
         assert_eq!(busy.generation(), 0);
         assert_eq!(busy.with(State::Vacant).generation(), 1);
         let last = Word(u64::from(u32::MAX) << 32 | 0xffff_ff03);
-        assert_eq!(last.with(State::Busy).generation(), u32::MAX);
+        assert_eq!((last.with(State::Busy).generation(), last.with(State::Busy).epoch()), (u32::MAX, 1));
         assert_eq!(last.with(State::Vacant), Word(0));
+    }
+
+    #[test]
+    fn requests_are_counted_past_the_last_epoch() {
+        let slot = Slot::default();
+        slot.give(FunctionId(7));
+        slot.close(Span::Instance, Nanos(10));
+        slot.move_own(Word(0), State::Idle);
+        slot.word.fetch_add((LAST_EPOCH - 1) << 8, super::Ordering::Relaxed);
+        let mut booked = 0;
+        for request in 0..3 {
+            booked += slot.serve(RequestTag(request), Nanos(20)).1.unwrap_or(0);
+            let (holder, busy) = slot.account(Nanos(25)).unwrap();
+            assert_eq!((holder, booked + busy.given, booked + busy.ended), (FunctionId(7), LAST_EPOCH + request, LAST_EPOCH + request - 1));
+            assert!(slot.transition(slot.word(), State::Idle));
+            slot.clock.turn_free(Nanos(20));
+            assert_eq!(booked + slot.account(Nanos(25)).unwrap().1.ended, LAST_EPOCH + request);
+        }
+        assert_eq!(booked + slot.close(Span::Retiring, Nanos(30)).given, LAST_EPOCH + 2);
     }
 
     #[test]
