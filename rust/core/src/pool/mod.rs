@@ -6,7 +6,7 @@ mod waiters;
 pub(crate) use waiters::{Waiter, Waiters};
 
 use self::stack::FreeStack;
-use crate::sync::{AtomicI64, Ordering};
+use crate::sync::{AtomicI64, Backoff, Ordering};
 use crate::table::{Cold, Slot, SlotTable};
 
 /// Free instances of one function, and the hand-off word `free − waiting`.
@@ -52,12 +52,14 @@ impl Pool {
 
     /// Takes a free instance, the one that became free last; `None` if there is none.
     pub(crate) fn take<'a>(&self, slots: &'a SlotTable) -> Option<(u32, &'a Slot)> {
+        let mut backoff = Backoff::new();
         let mut word = self.word.load(Ordering::Relaxed);
         while word > 0 {
-            match self.word.compare_exchange_weak(word, word - 1, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return Some(self.promised(slots)),
-                Err(seen) => word = seen,
+            if self.word.compare_exchange_weak(word, word - 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                return Some(self.promised(slots));
             }
+            backoff.stand_back();
+            word = self.word.load(Ordering::Relaxed);
         }
         None
     }
@@ -69,14 +71,16 @@ impl Pool {
             return Offer::Waiting { pushed: false };
         }
         self.free.push(instance);
+        let mut backoff = Backoff::new();
         loop {
             if word < 0 {
                 return Offer::Waiting { pushed: true };
             }
-            match self.word.compare_exchange_weak(word, word + 1, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return Offer::Free,
-                Err(seen) => word = seen,
+            if self.word.compare_exchange_weak(word, word + 1, Ordering::Release, Ordering::Relaxed).is_ok() {
+                return Offer::Free;
             }
+            backoff.stand_back();
+            word = self.word.load(Ordering::Relaxed);
         }
     }
 

@@ -7,7 +7,7 @@
 //! The head packs `tag << 32 | index + 1`; the tag counts changes, so that a pop that slept through a pop-and-push of the same index
 //! fails (it would take 2³² changes in between to fool it). Push releases the link it wrote, pop acquires it.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Backoff, Ordering};
 use crate::table::{Slot, SlotTable};
 
 #[derive(Debug)]
@@ -22,26 +22,30 @@ impl FreeStack {
 
     pub(super) fn push(&self, (index, slot): (u32, &Slot)) {
         let link = &slot.next;
+        let mut backoff = Backoff::new();
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             link.store(top(head), Ordering::Relaxed);
-            match self.head.compare_exchange_weak(head, successor(head, index + 1), Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(seen) => head = seen,
+            if self.head.compare_exchange_weak(head, successor(head, index + 1), Ordering::Release, Ordering::Relaxed).is_ok() {
+                return;
             }
+            backoff.stand_back();
+            head = self.head.load(Ordering::Relaxed);
         }
     }
 
     pub(super) fn pop<'a>(&self, slots: &'a SlotTable) -> Option<(u32, &'a Slot)> {
+        let mut backoff = Backoff::new();
         let mut head = self.head.load(Ordering::Acquire);
         loop {
             let index = top(head).checked_sub(1)?;
             let slot = slots.at(index);
             let below = slot.next.load(Ordering::Relaxed);
-            match self.head.compare_exchange_weak(head, successor(head, below), Ordering::Acquire, Ordering::Acquire) {
-                Ok(_) => return Some((index, slot)),
-                Err(seen) => head = seen,
+            if self.head.compare_exchange_weak(head, successor(head, below), Ordering::Acquire, Ordering::Acquire).is_ok() {
+                return Some((index, slot));
             }
+            backoff.stand_back();
+            head = self.head.load(Ordering::Acquire);
         }
     }
 
