@@ -7,11 +7,19 @@ pub(crate) use loom::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
 };
+#[cfg(not(any(test, pilotlight_loom)))]
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 #[cfg(not(pilotlight_loom))]
 pub(crate) use std::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
+    atomic::{Ordering, fence},
 };
+
+#[cfg(all(test, not(pilotlight_loom)))]
+pub(crate) use self::counted::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, read_modify_writes};
+
+#[cfg(all(test, not(pilotlight_loom)))]
+mod counted;
 
 use std::sync::{PoisonError, TryLockError};
 

@@ -44,8 +44,8 @@ impl Engine {
             return Err(EngineError::Draining);
         }
         let entry = self.functions.at(function);
-        if let Some(taken) = entry.pool.take(&self.slots) {
-            Self::demand_rises(now, entry);
+        if let Some((taken, level)) = entry.pool.take_for_request(&self.slots) {
+            entry.policy.demand_rose(now, level);
             return Ok(Assign::Warm(Self::bind(entry, taken, request, now)));
         }
         self.assign_cold(now, function, entry, request, deadline, out)
@@ -70,7 +70,7 @@ impl Engine {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(EngineError::TooManyWaiting { limit });
         }
-        Self::demand_rises(now, function);
+        function.policy.demand_rose(now, function.pool.demand_rises());
         let own_start = match self.config.policy.handoff {
             Handoff::Oldest => {
                 if let Some(taken) = function.pool.wait_locked(&mut cold, &self.slots) {

@@ -177,15 +177,9 @@ impl Engine {
         Facts { now, memory_mb: function.spec.memory_mb, cold_start: init.map_or(Nanos::ZERO, |init| create + Nanos(init)) }
     }
 
-    /// Demand grows by a request.
-    fn demand_rises(now: Nanos, function: &Function) {
-        let level = function.demand.fetch_add(1, Ordering::Relaxed) + 1;
-        function.policy.demand_rose(now, level);
-    }
-
     /// Demand shrinks by a request, which executed for so long or left unserved; returns the level that is no longer wanted.
     fn demand_falls(now: Nanos, function: &Function, execution: Option<Nanos>) -> u32 {
-        let level = function.demand.fetch_sub(1, Ordering::Relaxed);
+        let level = function.pool.demand_falls();
         function.policy.demand_fell(now, level, execution);
         level
     }

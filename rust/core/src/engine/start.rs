@@ -195,7 +195,7 @@ impl Engine {
             facts: self.facts(now, function),
             waiting,
             starting,
-            busy: function.demand.load(Ordering::Relaxed).saturating_sub(waiting),
+            busy: function.pool.demand().saturating_sub(waiting),
             uncovered_since: cold.waiters.arrival_of(starting).unwrap_or(now),
             hypothetical: refused > 0,
         }
@@ -209,7 +209,7 @@ impl Engine {
         }
         let load = Load {
             facts: self.facts(now, function),
-            demand: function.demand.load(Ordering::Relaxed),
+            demand: function.pool.demand(),
             instances: function.instances(cold) + cold.starting(),
         };
         let target = function.policy.target(&load);

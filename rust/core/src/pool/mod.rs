@@ -1,4 +1,5 @@
-//! Who gets which instance: the stack of free ones, the queue of waiting requests, and the hand-off word between them.
+//! Who gets which instance: the stack of free ones, the queue of waiting requests, and the hand-off word between them, which counts
+//! the demand as well.
 
 mod stack;
 mod waiters;
@@ -9,9 +10,14 @@ use self::stack::FreeStack;
 use crate::sync::{AtomicI64, Backoff, Ordering};
 use crate::table::{Cold, Slot, SlotTable};
 
-/// Free instances of one function, and the hand-off word `free − waiting`.
+/// Free instances of one function, and the hand-off word.
 ///
-/// The word decides who pairs with whom:
+/// | bits | meaning |
+/// |---|---|
+/// | 0–31 | demand: requests that execute or wait |
+/// | 32–63 | `free − waiting`, signed |
+///
+/// The upper half, called the word below, decides who pairs with whom:
 ///
 /// * Above zero it counts promises: whoever takes one off (compare-exchange, decrement) will find an instance on the stack, because an
 ///   instance is pushed before its promise is added. Assign and retirement both come through this door, without a lock.
@@ -20,6 +26,9 @@ use crate::table::{Cold, Slot, SlotTable};
 ///
 /// Hence no wake-up is lost: an Assign that found nothing and an Idle that saw no waiter both need the step between 0 and ±1, and
 /// only one compare-exchange can make it; the loser looks again and sees the other.
+///
+/// The demand is there because a request that takes an instance moves both, by one compare-exchange, and because both read at once tell how
+/// many instances there are. A request leaves it before its instance becomes free, when its policy is told; nothing relies on that.
 ///
 /// # Ordering
 ///
@@ -32,6 +41,14 @@ pub(crate) struct Pool {
 
 /// Instances that may be on the stack beyond the promises a walk starts from: those that other threads are just pushing.
 const UNPROMISED: usize = 64;
+
+/// A free instance, or a waiting request less, in the hand-off word.
+const FREE: i64 = 1 << 32;
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the low half is the demand")]
+fn demand(word: i64) -> u32 {
+    word as u32
+}
 
 /// What became of an instance offered without the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,16 +69,36 @@ impl Pool {
 
     /// Takes a free instance, the one that became free last; `None` if there is none.
     pub(crate) fn take<'a>(&self, slots: &'a SlotTable) -> Option<(u32, &'a Slot)> {
+        self.take_and(-FREE).map(|_| self.promised(slots))
+    }
+
+    /// Takes a free instance for a request, which the demand counts from then on; returns the demand too.
+    pub(crate) fn take_for_request<'a>(&self, slots: &'a SlotTable) -> Option<((u32, &'a Slot), u32)> {
+        self.take_and(1 - FREE).map(|word| (self.promised(slots), demand(word)))
+    }
+
+    /// Moves the word, if it holds a promise, and returns it.
+    fn take_and(&self, step: i64) -> Option<i64> {
         let mut backoff = Backoff::new();
         let mut word = self.word.load(Ordering::Relaxed);
-        while word > 0 {
-            if self.word.compare_exchange_weak(word, word - 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                return Some(self.promised(slots));
+        while word >= FREE {
+            if self.word.compare_exchange_weak(word, word + step, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                return Some(word + step);
             }
             backoff.stand_back();
             word = self.word.load(Ordering::Relaxed);
         }
         None
+    }
+
+    /// One more request executes or waits; returns how many do.
+    pub(crate) fn demand_rises(&self) -> u32 {
+        demand(self.word.fetch_add(1, Ordering::Relaxed)) + 1
+    }
+
+    /// A request is over or has left; returns how many there were.
+    pub(crate) fn demand_falls(&self) -> u32 {
+        demand(self.word.fetch_sub(1, Ordering::Relaxed))
     }
 
     /// Offers a free instance without the lock.
@@ -76,7 +113,7 @@ impl Pool {
             if word < 0 {
                 return Offer::Waiting { pushed: true };
             }
-            if self.word.compare_exchange_weak(word, word + 1, Ordering::Release, Ordering::Relaxed).is_ok() {
+            if self.word.compare_exchange_weak(word, word + FREE, Ordering::Release, Ordering::Relaxed).is_ok() {
                 return Offer::Free;
             }
             backoff.stand_back();
@@ -94,7 +131,7 @@ impl Pool {
         pushed: bool,
     ) -> Option<(u32, &'a Slot)> {
         if self.word.load(Ordering::Relaxed) < 0 {
-            self.word.fetch_add(1, Ordering::Relaxed);
+            self.word.fetch_add(FREE, Ordering::Relaxed);
             // A pushed instance without its promise leaves one more on the stack than there are promises: any may be popped.
             return Some(if pushed { self.promised(slots) } else { instance });
         }
@@ -102,7 +139,7 @@ impl Pool {
             self.free.push(instance);
         }
         // Not negative under the lock, so it cannot become negative now.
-        self.word.fetch_add(1, Ordering::Release);
+        self.word.fetch_add(FREE, Ordering::Release);
         None
     }
 
@@ -110,8 +147,8 @@ impl Pool {
     pub(crate) fn wait_locked<'a>(&self, _: &mut Cold, slots: &'a SlotTable) -> Option<(u32, &'a Slot)> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            match self.word.compare_exchange_weak(word, word - 1, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) if word > 0 => return Some(self.promised(slots)),
+            match self.word.compare_exchange_weak(word, word - FREE, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) if word >= FREE => return Some(self.promised(slots)),
                 Ok(_) => return None,
                 Err(seen) => word = seen,
             }
@@ -120,7 +157,7 @@ impl Pool {
 
     /// Counts one waiting request less: it left the queue without an instance.
     pub(crate) fn leave_locked(&self, _: &mut Cold) {
-        let before = self.word.fetch_add(1, Ordering::Relaxed);
+        let before = self.word.fetch_add(FREE, Ordering::Relaxed);
         debug_assert!(before < 0, "a request that left was counted");
     }
 
@@ -134,12 +171,19 @@ impl Pool {
     }
 
     /// Free instances minus waiting requests, as of some moment.
-    ///
-    /// # Ordering
-    ///
-    /// Acquire: whoever then reads the function's demand sees it without the requests that left the instances counted here.
     pub(crate) fn balance(&self) -> i64 {
-        self.word.load(Ordering::Acquire)
+        self.word.load(Ordering::Acquire) >> 32
+    }
+
+    /// Requests that execute or wait, as of some moment.
+    pub(crate) fn demand(&self) -> u32 {
+        demand(self.word.load(Ordering::Relaxed))
+    }
+
+    /// Both at one moment.
+    pub(crate) fn balance_and_demand(&self) -> (i64, u32) {
+        let word = self.word.load(Ordering::Acquire);
+        (word >> 32, demand(word))
     }
 
     fn promised<'a>(&self, slots: &'a SlotTable) -> (u32, &'a Slot) {

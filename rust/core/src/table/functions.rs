@@ -48,7 +48,7 @@ impl FunctionSpec {
 /// | bytes | what | written by |
 /// |---|---|---|
 /// | 0–63 | policy, spec, duration of Init | starts, one word |
-/// | 64–127 | hand-off word, stack, demand, timer | every warm Assign and Idle |
+/// | 64–127 | hand-off word, stack, timer | every warm Assign and Idle |
 /// | 128– | the ledger, the part behind the lock | whatever is not warm |
 ///
 /// No two functions share a line, nor a pair of lines that the processor fetches together.
@@ -60,11 +60,8 @@ pub(crate) struct Function {
     pub(crate) spec: FunctionSpec,
     /// Smoothed duration of its Inits in ns; 0: none seen.
     pub(crate) init_ns: AtomicU64,
-    /// Free instances and the hand-off word.
+    /// Free instances and the hand-off word, which counts the demand too.
     pub(crate) pool: Pool,
-    /// Requests that execute or wait. Moves with every Assign and Idle, a step apart from the hand-off word: policies read it as a
-    /// measure, nothing relies on it.
-    pub(crate) demand: AtomicU32,
     /// When the timer of this function fires; `u64::MAX`: not armed.
     pub(crate) armed: AtomicU64,
     pub(crate) ledger: FunctionLedger,
@@ -200,10 +197,10 @@ impl FunctionTable {
 
 impl Function {
     /// Instances that execute a request or are free. Under threads a measure: an instance that becomes free meanwhile may be missed but is
-    /// not counted twice, because it leaves the demand before it counts as free, and free ones are counted first here.
+    /// not counted twice, because it leaves the demand before it counts as free.
     pub(crate) fn instances(&self, cold: &Cold) -> u32 {
-        let free = u32::try_from(self.pool.balance()).unwrap_or(0);
-        self.demand.load(Ordering::Relaxed).saturating_sub(cold.waiters.len()) + free
+        let (balance, demand) = self.pool.balance_and_demand();
+        demand.saturating_sub(cold.waiters.len()) + u32::try_from(balance).unwrap_or(0)
     }
 
     fn new(wanted: &FunctionRef<'_>, older: Option<FunctionId>, version: u32, policy: &dyn Policy) -> Self {
@@ -219,7 +216,6 @@ impl Function {
             older,
             version,
             pool: Pool::new(),
-            demand: AtomicU32::new(0),
             ledger: FunctionLedger::default(),
             armed: AtomicU64::new(u64::MAX),
             init_ns: AtomicU64::new(0),
