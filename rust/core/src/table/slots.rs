@@ -12,8 +12,8 @@
 //!
 //! The word changes by compare-exchange, acquire and release: who wins a transition owns the slot's other fields until its next one.
 //! Out of the states in which a slot already has one owner (free and taken off its stack, vacant and allocated) that owner stores the
-//! word, with release. The other fields are relaxed atomics; they are published by the word, or by the hand-off word when the slot
-//! becomes free.
+//! word, with release. The other fields are published by the word, or by the hand-off word when the slot becomes free; those of the account
+//! (holder, clock) are read by anyone at any time and say how themselves.
 
 use crossbeam_utils::CachePadded;
 
