@@ -195,10 +195,6 @@ impl FunctionLedger {
     pub(crate) fn book_wait(&self, cause: WaitCause, time: Nanos) {
         self.wait[cause as usize].add(time.0);
     }
-
-    fn count_of(&self, counter: Counter) -> u64 {
-        self.counts[counter as usize].load(Ordering::Relaxed)
-    }
 }
 
 /// The account being added up: of one function, or of all.
@@ -228,7 +224,7 @@ impl Reading {
 
     /// At last: everything else of it.
     pub(crate) fn add_events(&mut self, ledger: &FunctionLedger) {
-        add_each(&mut self.totals.counts, &Counter::ALL.iter().map(|&counter| ledger.count_of(counter)).collect::<Vec<_>>());
+        add_each(&mut self.totals.counts, &ledger.counts.each_ref().map(|count| count.load(Ordering::Relaxed)));
         add_each(&mut self.totals.wait_ns, &ledger.wait.each_ref().map(Wide::read));
         self.cut_short += ledger.cut_short.load(Ordering::Relaxed);
     }
