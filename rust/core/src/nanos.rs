@@ -29,7 +29,10 @@ impl Nanos {
     #[must_use]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float casts saturate, which is the rule stated")]
     pub fn from_secs_f64(secs: f64) -> Self {
-        Self((secs * 1e9).round() as u64)
+        let nanos = secs * 1e9;
+        // A cast cuts off. `round` is a call into a library on x86-64, unless newer processors are asked for.
+        let whole = nanos as u64;
+        Self(whole.saturating_add(u64::from(nanos - whole as f64 >= 0.5)))
     }
 
     /// Converts to seconds.
@@ -79,10 +82,15 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "what is tested against")]
     fn seconds_round_to_the_nearest_nanosecond() {
         assert_eq!(Nanos::from_secs_f64(1.5), Nanos(1_500_000_000));
         assert_eq!(Nanos::from_secs_f64(-1.0), Nanos::ZERO);
         assert_eq!(Nanos::from_secs_f64(f64::NAN), Nanos::ZERO);
         assert_eq!(Nanos::from_secs_f64(f64::INFINITY), Nanos::MAX);
+        for nanos in [0.0, 0.499_999_999_999_999_94, 0.5, 1.499, 2.5, 4e15 + 0.5, 9e15, 1.8e19, 1.9e19, -0.5, -7.0] {
+            let secs = nanos / 1e9;
+            assert_eq!(Nanos::from_secs_f64(secs).0, (secs * 1e9).round() as u64, "{nanos} ns");
+        }
     }
 }

@@ -9,6 +9,6 @@ mod gaps;
 mod levels;
 mod rates;
 
-pub(crate) use gaps::{BINS, GapCounts, bin_middles_s, bin_of, bin_starts_s};
+pub(crate) use gaps::{BINS, GapCounts, bin_middles_s, bin_of, bin_starts_s, every_bin};
 pub(crate) use levels::{GROUPS, LeftAt, began, group_of, group_start};
 pub(crate) use rates::Rates;

@@ -98,8 +98,12 @@ impl Rates {
 
     /// Arrivals per second, the higher of the last ten seconds and about the last minute: a lull is not the end of a load.
     pub(crate) fn sustained(&self, now: Nanos) -> f64 {
+        let (lately, slow) = (self.lately(now), self.slow.load());
+        if slow <= lately {
+            return lately;
+        }
         let since = now.since(Nanos(self.began.load(Ordering::Relaxed))).as_secs_f64();
-        self.lately(now).max(self.slow.load() * (-since / SLOW_S).exp())
+        lately.max(slow * (-since / SLOW_S).exp())
     }
 }
 

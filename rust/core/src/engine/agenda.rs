@@ -91,15 +91,16 @@ impl Agenda {
     fn put(&mut self, entry: (Nanos, Due), place: usize) {
         self.entries[place] = entry;
         if let Due::Function(id) = entry.1 {
-            if self.places.len() <= id.index() {
-                self.places.resize(id.index() + 1, 0);
-            }
             self.places[id.index()] = u32::try_from(place + 1).expect("functions and slots are fewer than 2^31");
         }
     }
 
-    fn place(&self, id: FunctionId) -> u32 {
-        self.places.get(id.index()).copied().unwrap_or(0)
+    /// The function's place, plus one; 0 if it has no entry.
+    fn place(&mut self, id: FunctionId) -> u32 {
+        if self.places.len() <= id.index() {
+            self.places.resize(id.index() + 1, 0);
+        }
+        self.places[id.index()]
     }
 
     fn forget(&mut self, due: Due) {

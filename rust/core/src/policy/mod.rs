@@ -90,7 +90,8 @@ pub struct Costs {
 }
 
 /// One function's part of a policy. Called from any number of threads; `demand_rose`, `demand_fell` and `keep_alive` are on the warm
-/// path: a handful of operations, no lock that others hold for long, no allocation.
+/// path: a handful of operations, no lock that others hold for long, no allocation. `start`, `started` and `target` are called under the
+/// function's lock, so one at a time.
 pub trait FunctionPolicy: Debug + Send + Sync {
     /// Demand has just risen to `level`: that level's idle gap, if it had begun, is over.
     fn demand_rose(&self, _now: Nanos, _level: u32) {}

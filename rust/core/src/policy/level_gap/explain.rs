@@ -1,8 +1,9 @@
 //! The policy's account of a function: what it has measured, and what follows from it.
 
-use super::forecast::Prices;
+use super::plan::Prices;
 use super::shortage::{lengthened, worth_having};
-use super::{Function, GROUPS, group_start, lock};
+use super::{Function, lock};
+use crate::demand::{GROUPS, group_start};
 use crate::policy::Facts;
 
 impl Function {
@@ -19,31 +20,33 @@ impl Function {
             self.rates.lately(facts.now),
             worth_having(self.load(facts.now), lengthened(self.rates.variation()), self.memory_gb, self.lambda()),
         ));
-        let regretted = lock(&self.regret).saved();
+        let regretted = self.regret.saved();
         if regretted > 0.0 {
             lines.push(format!(
                 "one instance more would lately have saved {regretted:.3} GB·s: one is started once that is what a start costs"
             ));
         }
         for index in 0..GROUPS {
-            let Some(group) = self.known_group(index) else { continue };
-            let evidence = self.evidence(index, &group.gaps.counts(), facts);
-            if evidence.own < 1.0 {
+            if self.groups.find(index).is_none() {
+                continue;
+            }
+            let evidence = self.evidence(index, facts);
+            if evidence.own == 0 {
                 continue;
             }
             let (first, last) = (group_start(index), group_start(index + 1) - 1);
             let levels = if first == last { format!("level {first}") } else { format!("levels {first} to {last}") };
             lines.push(format!(
-                "{levels}: kept for {:.3} s, which costs {:.4} GB·s a gap against {:.4} if let go at once; gaps counted: {:.0} of its own, \
+                "{levels}: kept for {:.3} s, which costs {:.4} GB·s a gap against {:.4} if let go at once; gaps counted: {} of its own, \
                  {:.0} from the neighbouring levels, {:.0} from other functions",
                 evidence.window.keep_s, evidence.window.cost, evidence.miss, evidence.own, evidence.neighbours, evidence.crowd,
             ));
         }
-        for (level, forecast) in (1..).zip(&self.forecasts) {
-            let mut forecast = lock(forecast);
+        for (level, foreseen) in (1..).zip(&self.forecasts) {
+            let mut forecast = lock(&foreseen.forecast);
             let prices = Prices { start_s: facts.cold_start.as_secs_f64(), ..self.prices() };
             if let Some(plan) = forecast.plan(self.kept_s(level).max(prices.start_s), &prices) {
-                let verdict = if forecast.pays() { "pre-warmed" } else { "not pre-warmed" };
+                let verdict = if foreseen.pays() { "pre-warmed" } else { "not pre-warmed" };
                 lines.push(format!(
                     "level {level} is foreseen {:.3} to {:.3} s after its last long gap ended; foreseeing it would have saved {:.3} GB·s lately: {verdict}",
                     plan.ready_s,

@@ -6,10 +6,11 @@
 //! have paid for the start, the start is made: as with any ski to rent or to buy, waiting any longer for certainty would cost more than
 //! being wrong.
 
-use super::forecast::Prices;
-use super::{Function, lock};
+use super::Function;
+use super::plan::Prices;
 use crate::nanos::Nanos;
 use crate::policy::Queue;
+use crate::sync::{AtomicBool, AtomicF64, AtomicU64, Ordering};
 
 impl Function {
     /// Would one instance more have paid for its start by now?
@@ -17,7 +18,7 @@ impl Function {
         let Queue { facts, waiting, starting, uncovered_since, .. } = *queue;
         let prices = Prices { start_s: facts.cold_start.as_secs_f64(), ..self.prices() };
         let uncovered = Uncovered { now: facts.now, waiting: waiting.saturating_sub(starting), since: uncovered_since };
-        self.rates.service_s().is_some_and(|execution_s| lock(&self.regret).look(uncovered, execution_s, &prices))
+        self.rates.service_s().is_some_and(|execution_s| self.regret.look(uncovered, execution_s, &prices))
     }
 }
 
@@ -32,54 +33,70 @@ pub(super) struct Uncovered {
     pub(super) since: Nanos,
 }
 
-/// The account of the instance that is not there.
+/// The account of the instance that is not there. Atomic to be readable at any time; it is written by one thread at a time, since the
+/// engine asks for starts under the function's lock.
 #[derive(Debug, Default)]
 pub(super) struct Regret {
-    looked_at: Nanos,
+    /// In ns.
+    looked_at: AtomicU64,
     /// Requests that waited at that time.
-    waiting: f64,
+    waiting: AtomicF64,
     /// How many of them it would have served by then.
-    served: f64,
+    served: AtomicF64,
     /// GB·s it would have saved, never less than none: it would not have been kept at a loss.
-    saved: f64,
+    saved: AtomicF64,
     /// As of then it would have paid for its start.
-    pays: bool,
+    pays: AtomicBool,
 }
 
 impl Regret {
     /// Brings the account up to date; `true`: one instance more would have paid for its start.
     ///
     /// To be called whenever the queue may have changed.
-    pub(super) fn look(&mut self, queue: Uncovered, execution_s: f64, prices: &Prices) -> bool {
+    pub(super) fn look(&self, queue: Uncovered, execution_s: f64, prices: &Prices) -> bool {
         let Prices { start_s, memory_gb, lambda } = *prices;
-        if self.waiting <= 0.0 || queue.since > self.looked_at {
+        let (waited, mut served_before, mut saved) = (self.waiting.load(), self.served.load(), self.saved.load());
+        let mut looked_at = Nanos(self.looked_at.load(Ordering::Relaxed));
+        self.looked_at.store(queue.now.0, Ordering::Relaxed);
+        if queue.waiting == 0 && waited <= 0.0 && saved <= 0.0 {
+            // Nothing to regret before, nothing now.
+            self.pays.store(false, Ordering::Relaxed);
+            return false;
+        }
+        if waited <= 0.0 || queue.since > looked_at {
             // The queue was gone in between.
-            let alone = queue.since.since(self.looked_at).as_secs_f64();
-            self.saved = (self.saved - memory_gb * alone).max(0.0);
-            self.served = 0.0;
-            self.looked_at = self.looked_at.max(queue.since);
+            let alone = queue.since.since(looked_at).as_secs_f64();
+            saved = (saved - memory_gb * alone).max(0.0);
+            served_before = 0.0;
+            looked_at = looked_at.max(queue.since);
         }
         let waiting = f64::from(queue.waiting);
-        let passed = queue.now.since(self.looked_at).as_secs_f64();
-        let most = if self.waiting > 0.0 { self.waiting } else { waiting };
-        let served = (self.served + passed / execution_s).min(most);
-        let not_waiting = 0.5 * (self.served + served);
-        self.saved = (self.saved + (lambda * not_waiting - memory_gb) * passed).max(0.0);
-        (self.looked_at, self.waiting, self.served) = (queue.now, waiting, served.min(waiting));
-        self.pays = queue.waiting > 0 && self.saved > memory_gb * start_s;
-        self.pays
+        let passed = queue.now.since(looked_at).as_secs_f64();
+        let most = if waited > 0.0 { waited } else { waiting };
+        let served = (served_before + passed / execution_s).min(most);
+        let not_waiting = 0.5 * (served_before + served);
+        saved = (saved + (lambda * not_waiting - memory_gb) * passed).max(0.0);
+        let pays = queue.waiting > 0 && saved > memory_gb * start_s;
+        self.waiting.store(waiting);
+        self.served.store(served.min(waiting));
+        self.saved.store(saved);
+        self.pays.store(pays, Ordering::Relaxed);
+        pays
     }
 
     /// A start is made. If it is paid for, a new account is opened for the next.
-    pub(super) fn started(&mut self) {
-        if self.pays {
-            *self = Self { looked_at: self.looked_at, waiting: self.waiting - 1.0, ..Self::default() };
+    pub(super) fn started(&self) {
+        if self.pays.load(Ordering::Relaxed) {
+            self.pays.store(false, Ordering::Relaxed);
+            self.waiting.store(self.waiting.load() - 1.0);
+            self.served.store(0.0);
+            self.saved.store(0.0);
         }
     }
 
     /// GB·s that one instance more would have saved so far.
     pub(super) fn saved(&self) -> f64 {
-        self.saved
+        self.saved.load()
     }
 }
 
@@ -87,7 +104,7 @@ impl Regret {
 mod tests {
     use super::{Regret, Uncovered};
     use crate::nanos::Nanos;
-    use crate::policy::level_gap::forecast::Prices;
+    use crate::policy::level_gap::plan::Prices;
     use crate::policy::{Facts, FunctionPolicy, PolicySpec, Queue, Start};
     use crate::table::FunctionSpec;
 
@@ -99,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_queue_that_stays_is_regretted_once_an_instance_would_have_paid() {
-        let mut regret = Regret::default();
+        let regret = Regret::default();
         let queue = |n| Uncovered { now: tenths(n), waiting: 5, since: tenths(n.saturating_sub(3)) };
         // After a second it has served one, and saves as much as it holds; (t − 1)²/2 more than that, 2 GB·s at t = 3.
         let paid = (0..100).find(|&n| regret.look(queue(n), 1.0, &PRICES)).unwrap();
@@ -154,7 +171,7 @@ mod tests {
 
     #[test]
     fn requests_that_wait_now_and_then_are_not() {
-        let mut regret = Regret::default();
+        let regret = Regret::default();
         for n in 0..1000 {
             let arrived = tenths(10 * n);
             let ends = arrived + Nanos::from_millis(300);
@@ -166,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_price_of_nothing_regrets_nothing() {
-        let mut regret = Regret::default();
+        let regret = Regret::default();
         let free = Prices { lambda: 0.0, ..PRICES };
         assert!((0..1000).all(|n| !regret.look(Uncovered { now: tenths(n), waiting: 50, since: Nanos::ZERO }, 0.1, &free)));
     }

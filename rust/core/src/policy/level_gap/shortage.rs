@@ -25,13 +25,24 @@ impl Service {
         self.instances / self.execution_s
     }
 
-    /// Seconds of waiting that one more instance, ready after `start_s`, would take off a queue of `waiting` requests.
-    pub(super) fn saved_by_one_more(&self, waiting: u32, start_s: f64) -> f64 {
-        let net = (self.rate() - self.arrivals).max(LEAST_NET * self.rate());
+    /// The rate at which a queue shrinks.
+    fn net(&self) -> f64 {
+        (self.rate() - self.arrivals).max(LEAST_NET * self.rate())
+    }
+
+    /// Seconds of waiting that one more instance, there at once, would take off a queue of so many requests; more for a longer queue.
+    pub(super) fn saved_at_once(&self, waiting: f64) -> f64 {
+        let net = self.net();
         let arrivals = self.rate() - net;
         let faster = net + 1.0 / self.execution_s;
         let area = |x: f64, net: f64| x * (x + 1.0) / (2.0 * net) + x * arrivals / (net * net);
-        let saved = |x: f64| area(x, net) - area(x, faster);
+        area(waiting, net) - area(waiting, faster)
+    }
+
+    /// Seconds of waiting that one more instance, ready after `start_s`, would take off a queue of `waiting` requests.
+    pub(super) fn saved_by_one_more(&self, waiting: u32, start_s: f64) -> f64 {
+        let net = self.net();
+        let saved = |x: f64| self.saved_at_once(x);
         // How many leave the queue before the start is done: a Poisson number.
         let leaving = net * start_s;
         if leaving > MANY || f64::from(waiting) > MANY {

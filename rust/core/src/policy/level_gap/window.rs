@@ -1,6 +1,6 @@
 //! The cheapest keep-alive for a distribution of idle gaps.
 
-use crate::demand::{BINS, bin_middles_s, bin_starts_s};
+use crate::demand::{bin_middles_s, bin_starts_s};
 
 /// A keep-alive with its expected cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,48 +16,55 @@ const SAME: f64 = 1e-5;
 
 /// Finds the window of least cost `m·E[min(g, w)] + P(g > w)·miss` over weights of gaps by bin, in one pass over the possible windows (the
 /// edges of bins and for ever). Without weights: break-even, which never costs more than twice the best.
-pub(super) fn cheapest(weights: &[f64; BINS], memory_gb: f64, miss: f64) -> Window {
+pub(super) fn cheapest(weights: &[f64], memory_gb: f64, miss: f64) -> Window {
     let total: f64 = weights.iter().sum();
     if total <= 0.0 {
         return Window { keep_s: miss / memory_gb, cost: 2.0 * miss };
     }
-    // Sums over the gaps that end within each bin's window; costs are of all the weight, not of one gap, which saves a division a bin.
-    let (mut ended, mut held) = ([0.0; BINS], [0.0; BINS]);
-    let mut sums = (0.0, 0.0);
-    for (bin, (weight, middle)) in weights.iter().zip(bin_middles_s()).enumerate() {
-        sums = (sums.0 + weight, sums.1 + weight * middle);
-        (ended[bin], held[bin]) = sums;
-    }
-    // The last bin has no end: its window is for ever.
-    let mut costs = held.map(|held| memory_gb * held);
-    for (bin, keep_s) in bin_starts_s()[1..].iter().enumerate() {
-        costs[bin] += (memory_gb * keep_s + miss) * (total - ended[bin]).max(0.0);
-    }
-    costs[BINS - 1] += miss * (total - ended[BINS - 1]).max(0.0);
+    // Costs are of all the weight, not of one gap, which saves a division a bin.
     let mut best = Window { keep_s: 0.0, cost: miss * total };
-    for (bin, &cost) in costs.iter().enumerate() {
+    let mut cheaper = best.cost * (1.0 - SAME);
+    // Sums over the gaps that end within the window.
+    let (mut ended, mut held) = (0.0, 0.0);
+    let (ends_s, middles_s) = (&bin_starts_s()[1..], bin_middles_s());
+    let last = weights.len() - 1;
+    for bin in 0..last {
         // Past an empty bin a window holds for longer and misses as often: it is not cheaper.
-        if cost < best.cost * (1.0 - SAME) && (weights[bin] > 0.0 || bin == BINS - 1) {
-            best = Window { keep_s: bin_starts_s().get(bin + 1).copied().unwrap_or(f64::INFINITY), cost };
+        if weights[bin] > 0.0 {
+            ended += weights[bin];
+            held += weights[bin] * middles_s[bin];
+            let holding = memory_gb * held;
+            if holding >= cheaper {
+                // All longer ones hold as much at least.
+                break;
+            }
+            let cost = holding + (memory_gb * ends_s[bin] + miss) * (total - ended).max(0.0);
+            if cost < cheaper {
+                (best, cheaper) = (Window { keep_s: ends_s[bin], cost }, cost * (1.0 - SAME));
+            }
         }
+    }
+    // The last bin has no end: its window is for ever, and misses nothing.
+    let for_ever = memory_gb * (held + weights[last] * middles_s[last]);
+    if for_ever < cheaper {
+        best = Window { keep_s: f64::INFINITY, cost: for_ever };
     }
     Window { cost: best.cost / total, ..best }
 }
 
 /// Spreads each weight over its neighbours (¼, ½, ¼): a gap just seen makes those near it likelier too.
-pub(super) fn smoothed(weights: &[f64; BINS]) -> [f64; BINS] {
-    let mut result = [0.0; BINS];
+pub(super) fn smooth(weights: &[f64], result: &mut [f64]) {
+    let last = weights.len() - 1;
     result[0] = 0.5 * weights[0] + 0.25 * weights[1] + 0.25 * weights[0];
-    result[BINS - 1] = 0.5 * weights[BINS - 1] + 0.25 * weights[BINS - 2] + 0.25 * weights[BINS - 1];
     for (result, near) in result[1..].iter_mut().zip(weights.windows(3)) {
         *result = 0.5 * near[1] + 0.25 * (near[0] + near[2]);
     }
-    result
+    result[last] = 0.5 * weights[last] + 0.25 * weights[last - 1] + 0.25 * weights[last];
 }
 
 #[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
-    use super::{cheapest, smoothed};
+    use super::{cheapest, smooth};
     use crate::demand::{BINS, bin_middles_s, bin_of, bin_starts_s};
     use crate::nanos::Nanos;
     use proptest::prelude::*;
@@ -110,7 +117,9 @@ mod tests {
         #[test]
         fn smoothing_moves_weight_and_makes_none(gaps in prop::collection::vec((1..10_000_000_u64, 0.1..10.0_f64), 0..30)) {
             let weights = weights(&gaps);
-            let (before, after): (f64, f64) = (weights.iter().sum(), smoothed(&weights).iter().sum());
+            let mut smoothed = [0.0; BINS];
+            smooth(&weights, &mut smoothed);
+            let (before, after): (f64, f64) = (weights.iter().sum(), smoothed.iter().sum());
             prop_assert!((before - after).abs() < 1e-9 * (1.0 + before));
         }
     }
