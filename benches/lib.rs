@@ -27,7 +27,8 @@ pub fn pick(counter: u64, count: u32) -> usize {
 /// An engine whose functions have free instances.
 #[derive(Debug)]
 pub struct Warm {
-    engine: Engine,
+    /// The engine.
+    pub engine: Engine,
     keys: Vec<String>,
 }
 

@@ -1,7 +1,8 @@
 //! Every interleaving of the words that decide who gets which instance, on the engine itself.
 //!
 //! Run by `make test-loom`: `RUSTFLAGS="--cfg pilotlight_loom" LOOM_MAX_PREEMPTIONS=3 cargo test -p pilotlight-core --test loom`. The bound
-//! of every model is three preemptions, two where a target is asked for; its threads and calls are those one sees in it.
+//! of every model is three preemptions, two where a target is asked for or a visit goes on; its threads and calls are those one sees in it. A
+//! step is one look here.
 //!
 //! | transition | against | model |
 //! |---|---|---|
@@ -11,6 +12,7 @@
 //! | slot busy to free | the same by a late twin | `of_two_idles_of_one_request_one_counts` |
 //! | slot free to busy, by its taker's store | busy to retiring, by the drain's deadline | `a_drain_deadline_never_ends_the_next_request` |
 //! | retire | assign, idle, a target that holds the instance | `a_sweep_…`, `an_instance_freed_…`, `a_sweep_never_takes_…` |
+//! | a step of a visit to free instances | what comes between it and the next | `a_visit_in_steps_…` |
 //! | cancel | finish: hand-off, or a start | `a_cancelled_request_and_…` |
 //! | created slot taken over | its next function's waiter leaving | `a_slot_that_changes_hands_…` |
 //! | evict | idle | `a_start_without_room_never_misses_…` |
@@ -147,6 +149,36 @@ fn an_instance_freed_during_a_sweep_keeps_a_timer() {
         engine.handle_tick(NOW, &mut out);
         engine.handle_tick(NOW, &mut out);
         assert_eq!(out.len(), 2, "both instances are overdue and were retired: {out:?}");
+    });
+}
+
+#[test]
+fn a_visit_in_steps_takes_as_many_as_are_overdue_and_leaves_the_others_their_end() {
+    let mut fewer = loom::model::Builder::new();
+    fewer.preemption_bound = Some(2);
+    fewer.check(|| {
+        let (engine, function, slots) = engine("fixed:keep_alive=1s", 3);
+        let mut out = Vec::new();
+        // From the top down: two that are kept, one that is overdue.
+        for (request, at) in [(0, Nanos::ZERO), (1, NOW), (2, NOW)] {
+            engine.handle_idle(at, slots[request], "f", tag(request as u64), false, &mut out);
+        }
+        let twin = Arc::clone(&engine);
+        let other = thread::spawn(move || {
+            let Assign::Warm(slot) = assign(&twin, function, 10).0 else { panic!("one of the three is overdue, and one request asks") };
+            assert_eq!(idle(&twin, slot, 10).0, Idle::Ended);
+        });
+        engine.handle_tick(NOW, &mut out);
+        other.join().unwrap();
+        while engine.next_wakeup().is_some_and(|at| at < LATER) {
+            engine.handle_tick(Nanos::from_millis(1_500), &mut out);
+        }
+        assert_eq!(out.len(), 1, "one was overdue: {out:?}");
+        assert_eq!(engine.next_wakeup(), Some(LATER));
+        while engine.next_wakeup().is_some() {
+            engine.handle_tick(LATER, &mut out);
+        }
+        assert_eq!(out.len(), 3, "{out:?}");
     });
 }
 

@@ -95,7 +95,7 @@ impl World {
     fn new(host: Host) -> Self {
         Self {
             engine: host.engine,
-            holders: (0..4096).map(|_| AtomicU32::new(0)).collect(),
+            holders: (0..1 << 14).map(|_| AtomicU32::new(0)).collect(),
             answers: Mutex::default(),
             clock: AtomicU64::new(1_000_000_000),
             inside: AtomicU64::new(0),
@@ -103,12 +103,14 @@ impl World {
         }
     }
 
-    /// Nothing was lost and nothing is left, given that everything free has been retired.
-    fn check(&self) {
+    /// Nothing was lost and nothing is left, given that everything free has been retired. `before`: requests that were there before the
+    /// threads.
+    fn check(&self, before: u64) {
+        let requests = before + THREADS * ROUNDS;
         let snapshot = self.engine.snapshot(self.now());
         let totals = &snapshot.totals;
-        assert_eq!(totals.count(Counter::Idles), THREADS * ROUNDS);
-        assert_eq!(totals.assigns(), THREADS * ROUNDS);
+        assert_eq!(totals.count(Counter::Idles), requests);
+        assert_eq!(totals.assigns(), requests);
         assert_eq!(totals.count(Counter::IdleDuplicates), 0);
         assert_eq!(snapshot.live.waiting, 0);
         assert_eq!(snapshot.live.slots, [0; 5], "every instance became free, and every free one was retired");
@@ -146,8 +148,37 @@ fn storm(policy: &str, end: impl Fn(&World)) -> u64 {
         }
     });
     end(&world);
-    world.check();
+    world.check(0);
     world.met.into_inner()
+}
+
+#[test]
+fn requests_beside_the_sweep_of_thousands_of_instances_lose_nothing() {
+    const FREE: u64 = 6_000;
+    let met = (0..50).any(|_| {
+        // The end comes while the threads are at it, and takes the sweep many steps.
+        let mut host = Host::new("fixed:keep_alive=20us");
+        let function = host.function("f");
+        let slots: Vec<_> = (0..FREE).map(|request| host.instance("f", u64::MAX - request)).collect();
+        host.now = Nanos(999_990_000);
+        for (request, &slot) in slots.iter().enumerate() {
+            host.idle(slot, "f", u64::MAX - request as u64);
+            host.now = host.now + Nanos(3);
+        }
+        let world = World::new(host);
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let world = &world;
+                scope.spawn(move || (0..ROUNDS).for_each(|round| world.request((function, "f"), thread << 32 | round)));
+            }
+        });
+        while world.engine.next_wakeup().is_some() {
+            world.sweep(Nanos::from_secs(3600));
+        }
+        world.check(FREE);
+        world.met.into_inner() > 0
+    });
+    assert!(met, "no two threads were ever inside at once");
 }
 
 #[test]
@@ -179,6 +210,6 @@ fn squeeze() -> u64 {
     assert!(snapshot.live.peak_memory_mb <= 384, "{} MB", snapshot.live.peak_memory_mb);
     assert!(snapshot.totals.count(Counter::Evicted) > 0);
     world.sweep(Nanos::from_secs(2 * 3600));
-    world.check();
+    world.check(0);
     world.met.into_inner()
 }

@@ -10,6 +10,8 @@ use crate::nanos::Nanos;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
     Function(FunctionId),
+    /// A visit to a function's free instances that has begun.
+    GoOn(FunctionId),
     Destroy(SlotId),
     /// The policy's look at the ledger.
     Review,

@@ -1,4 +1,7 @@
 //! Shutdown: no new requests, everyone who waits is answered, everything that ends is destroyed.
+//!
+//! Not bounded: a drain comes once, as the last thing, and is one pass over functions, requests that wait and free instances (its deadline: over
+//! slots). Requests that end meanwhile wait for no more than their function's lock, and that only if others wait.
 
 use super::{Engine, Phase};
 use crate::command::{Command, DestroyReason, WakeError};
@@ -16,8 +19,7 @@ impl Engine {
         fence(Ordering::SeqCst);
         for (id, function) in self.functions.iter() {
             let mut cold = lock(&function.cold);
-            let waiters: Vec<_> = cold.waiters.drain().collect();
-            for waiter in waiters {
+            for waiter in cold.waiters.drain() {
                 self.refuse(now, (id, function), &mut cold, &waiter, WakeError::Draining, out);
             }
             drop(cold);

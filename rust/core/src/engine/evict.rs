@@ -6,6 +6,12 @@
 //!
 //! Never given up: busy instances, and instances that a policy's target holds.
 //!
+//! # Cost
+//!
+//! Of n free instances, under the limit's lock: ranking one that becomes free is O(log n), clearing out outdated entries O(n) once for as many. A
+//! start gives up no more than 16 of its slots' worth. Not bounded is who is passed over on the way to a victim: instances that a target holds stand
+//! in the order with the others, since they may go as soon as it falls, so where targets hold much a start may look at all of that.
+//!
 //! # Locks
 //!
 //! A function's own lock, then the limit's, then another function's by trial only: a victim whose lock is taken is passed over.

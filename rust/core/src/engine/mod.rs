@@ -7,11 +7,15 @@ mod cost;
 mod drain;
 mod evict;
 mod idle;
+mod overdue;
 mod review;
 mod snapshot;
 mod start;
+#[cfg(all(test, not(pilotlight_loom)))]
+mod steps;
 mod sweep;
 mod timers;
+mod work;
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -14,6 +14,8 @@ use crate::table::{Cold, Function, Slot, Span, State, Word};
 const SOONEST_AGAIN: Nanos = Nanos::from_millis(1);
 /// Room is made for at most so many starts at once.
 const MOST_AT_ONCE: u32 = 16;
+/// At most so many starts are issued for the queue, and as many ahead of it, before the function's lock is let go; its timer goes on.
+const MOST_STARTS: u32 = 256;
 
 impl Engine {
     /// The platform made the slot, `took` after it was asked. Also the late answer to a create reported as unanswered.
@@ -165,9 +167,17 @@ impl Engine {
         if self.config.policy.handoff == Handoff::None {
             return;
         }
+        let mut left = MOST_STARTS;
         while cold.waiters.len() > 0 {
             match function.policy.start(&self.queue(now, function, cold, 0)) {
-                Start::Now if self.start_if_room(now, (id, function), cold, false, out) => function.policy.started(),
+                Start::Now if left == 0 => {
+                    self.arm(id, function, now);
+                    break;
+                }
+                Start::Now if self.start_if_room(now, (id, function), cold, false, out) => {
+                    function.policy.started();
+                    left -= 1;
+                }
                 Start::Now => {
                     self.clear_room(now, (id, function), cold, out);
                     break;
@@ -217,11 +227,17 @@ impl Engine {
         if target.instances < before {
             self.room_changed(now);
         }
+        let mut left = MOST_STARTS;
         for _ in load.instances..target.instances {
+            if left == 0 {
+                self.arm(id, function, now);
+                break;
+            }
             if !self.start_if_room(now, (id, function), cold, true, out) {
                 break;
             }
             function.ledger.count(Counter::StartsAhead);
+            left -= 1;
         }
         if target.again != Nanos::MAX {
             self.arm(id, function, target.again.max(now + SOONEST_AGAIN));

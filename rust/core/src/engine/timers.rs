@@ -1,5 +1,5 @@
-//! What is to be done when: one timer a function (its earliest deadline, end of keep-alive or moment its policy asked for), one a destroy
-//! to repeat, and one for the policy's reviews.
+//! What is to be done when: one timer a function (its earliest deadline, end of keep-alive or moment its policy asked for), one a visit to
+//! free instances that has to be gone on with, one a destroy to repeat, and one for the policy's reviews.
 //!
 //! Cost: arming is a comparison with the function's own word unless the new time is earlier, so an Idle arms at most once per keep-alive
 //! window. Otherwise it is one step of a heap under a lock that is held for nothing longer: O(log n), n being functions with a timer.
@@ -31,6 +31,12 @@ impl Timers {
             armed.store(at.0, Ordering::Relaxed);
             self.add(&mut agenda, at, Due::Function(function));
         }
+    }
+
+    /// Schedules the next step of a visit. The function's timer stays as it is: whoever frees an instance meanwhile, which the visit
+    /// does not see, sees it disarmed and sets it, or it fires before.
+    pub(super) fn go_on(&self, function: FunctionId, at: Nanos) {
+        self.add(&mut lock(&self.agenda), at, Due::GoOn(function));
     }
 
     /// Schedules another attempt at a destroy.

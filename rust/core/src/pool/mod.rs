@@ -1,9 +1,11 @@
 //! Who gets which instance: the stack of free ones, the queue of waiting requests, and the hand-off word between them, which counts
 //! the demand as well.
 
+mod descent;
 mod stack;
 mod waiters;
 
+pub(crate) use descent::{Below, Descent};
 pub(crate) use waiters::{Waiter, Waiters};
 
 use self::stack::FreeStack;
@@ -39,8 +41,8 @@ pub(crate) struct Pool {
     free: FreeStack,
 }
 
-/// Instances that may be on the stack beyond the promises a walk starts from: those that other threads are just pushing.
-const UNPROMISED: usize = 64;
+/// Instances that may be on the stack beyond the promises a descent starts from: those that other threads are just pushing.
+const UNPROMISED: u64 = 64;
 
 /// A free instance, or a waiting request less, in the hand-off word.
 const FREE: i64 = 1 << 32;
@@ -159,15 +161,6 @@ impl Pool {
     pub(crate) fn leave_locked(&self, _: &mut Cold) {
         let before = self.word.fetch_add(FREE, Ordering::Relaxed);
         debug_assert!(before < 0, "a request that left was counted");
-    }
-
-    /// Looks at each free instance from the top of the stack down, those included whose promise is still to be made. A snapshot: while
-    /// others push and pop, entries may be missed or seen twice. `false`: the walk was cut short, look again soon.
-    pub(crate) fn free<T>(&self, slots: &SlotTable, look: impl Fn(u32, &Slot) -> T) -> (Vec<T>, bool) {
-        let most = usize::try_from(self.balance()).unwrap_or(0) + UNPROMISED;
-        let free: Vec<_> = self.free.walk(slots).take(most).map(|index| look(index, slots.at(index))).collect();
-        let whole = free.len() < most;
-        (free, whole)
     }
 
     /// Free instances minus waiting requests, as of some moment.

@@ -49,10 +49,9 @@ impl FreeStack {
         }
     }
 
-    /// Indices from the top down. Not a snapshot, and not even sure to end while others push and pop: take only as many as there may be.
-    pub(super) fn walk<'a>(&self, slots: &'a SlotTable) -> impl Iterator<Item = u32> + use<'a> {
-        let above = top(self.head.load(Ordering::Acquire));
-        std::iter::successors(above.checked_sub(1), |&index| slots.at(index).next.load(Ordering::Relaxed).checked_sub(1))
+    /// The index on top, as of some moment.
+    pub(super) fn top(&self) -> Option<u32> {
+        top(self.head.load(Ordering::Acquire)).checked_sub(1)
     }
 }
 

@@ -1,6 +1,9 @@
 //! The queue of requests of one function that wait for an instance, oldest first. Plain data behind the function's lock.
+//!
+//! Cost, of a queue of n: joining it and leaving it at its head O(log n), for the deadline; leaving from its middle moves those on the
+//! shorter side of the gap up. With `handoff=none` a start finds its waiter by looking through the queue.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::ids::RequestTag;
 use crate::nanos::Nanos;
@@ -27,8 +30,8 @@ const KEPT: usize = 4;
 pub(crate) struct Waiters {
     queue: VecDeque<Waiter>,
     next_sequence: u32,
-    /// No deadline is before this. It may be that of a waiter who has left since: looking for the next would cost a pass each time.
-    soonest: Option<Nanos>,
+    /// The deadlines of those who have one, with their names.
+    deadlines: BTreeSet<(Nanos, u32)>,
 }
 
 impl Waiters {
@@ -40,7 +43,9 @@ impl Waiters {
     pub(crate) fn push(&mut self, request: RequestTag, arrived: Nanos, deadline: Nanos, own_start: Option<u32>) -> u32 {
         let sequence = self.next_sequence;
         self.next_sequence = sequence.wrapping_add(1);
-        self.soonest = Some(self.soonest.map_or(deadline, |soonest| soonest.min(deadline)));
+        if deadline < Nanos::MAX {
+            self.deadlines.insert((deadline, sequence));
+        }
         self.queue.push_back(Waiter { sequence, request, arrived, deadline, failures: 0, own_start });
         sequence
     }
@@ -50,9 +55,10 @@ impl Waiters {
     }
 
     fn take_at(&mut self, at: usize) -> Option<Waiter> {
-        let gone = self.queue.remove(at);
+        let gone = self.queue.remove(at)?;
+        self.deadlines.remove(&(gone.deadline, gone.sequence));
         self.give_back();
-        gone
+        Some(gone)
     }
 
     /// Gives back the space that a long queue took, once it is over: an idle function takes little.
@@ -89,24 +95,21 @@ impl Waiters {
         self.take_at(at)
     }
 
-    /// Removes and returns every waiter whose deadline is not after `now`. Takes no time while [`Waiters::next_deadline`] is not reached.
-    pub(crate) fn expire(&mut self, now: Nanos) -> Vec<Waiter> {
-        if self.soonest.is_none_or(|soonest| soonest > now) {
-            return Vec::new();
-        }
-        let (expired, kept) = self.queue.drain(..).partition(|waiter| waiter.deadline <= now);
-        self.queue = kept;
-        self.soonest = self.queue.iter().map(|waiter| waiter.deadline).min();
-        Vec::from(expired)
+    /// Removes the waiter whose deadline is the earliest, if it is not after `now`.
+    pub(crate) fn take_overdue(&mut self, now: Nanos) -> Option<Waiter> {
+        let &(_, sequence) = self.deadlines.first().filter(|&&(deadline, _)| deadline <= now)?;
+        self.remove(sequence)
     }
 
-    /// When to look for overdue waiters next: no later than the earliest deadline.
+    /// The earliest deadline.
     pub(crate) fn next_deadline(&self) -> Option<Nanos> {
-        self.soonest.filter(|_| !self.queue.is_empty())
+        self.deadlines.first().map(|&(deadline, _)| deadline)
     }
 
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Waiter> {
-        self.queue.drain(..)
+    /// Removes everyone.
+    pub(crate) fn drain(&mut self) -> VecDeque<Waiter> {
+        self.deadlines = BTreeSet::new();
+        std::mem::take(&mut self.queue)
     }
 }
 
@@ -139,7 +142,7 @@ mod tests {
             |waiters, _| waiters.pop_oldest().is_some(),
             |waiters, sequence| waiters.remove(sequence).is_some(),
             |waiters, sequence| waiters.remove_bound_to(sequence).is_some(),
-            |waiters, sequence| waiters.expire(Nanos(u64::from(sequence))).len() == 1,
+            |waiters, sequence| waiters.take_overdue(Nanos(u64::from(sequence))).is_some(),
         ];
         for way in ways {
             let mut waiters = Waiters::default();
@@ -152,14 +155,25 @@ mod tests {
     }
 
     #[test]
-    fn only_overdue_waiters_expire_and_order_is_kept() {
+    fn only_overdue_waiters_expire_the_earliest_deadline_first_and_order_is_kept() {
         let mut waiters = three();
         assert_eq!(waiters.next_deadline(), Some(Nanos(10)));
-        assert!(waiters.expire(Nanos(9)).is_empty());
-        let expired: Vec<_> = waiters.expire(Nanos(20)).iter().map(|waiter| waiter.deadline).collect();
-        assert_eq!(expired, [Nanos(10), Nanos(20)]);
+        assert!(waiters.take_overdue(Nanos(9)).is_none());
+        for deadline in [10, 20] {
+            assert_eq!(waiters.take_overdue(Nanos(20)).unwrap().deadline, Nanos(deadline));
+        }
+        assert!(waiters.take_overdue(Nanos(20)).is_none());
         assert_eq!(waiters.next_deadline(), Some(Nanos(30)));
         assert_eq!(waiters.pop_oldest().unwrap().deadline, Nanos(30));
+        assert_eq!(waiters.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_waiter_that_left_leaves_no_deadline_behind() {
+        let mut waiters = three();
+        waiters.remove(0).unwrap();
+        assert_eq!(waiters.next_deadline(), Some(Nanos(20)));
+        assert_eq!(waiters.drain().len(), 2);
         assert_eq!(waiters.next_deadline(), None);
     }
 }

@@ -7,7 +7,7 @@ use crate::error::EngineError;
 use crate::ids::FunctionId;
 use crate::ledger::FunctionLedger;
 use crate::policy::{FunctionPolicy, Policy};
-use crate::pool::{Pool, Waiters};
+use crate::pool::{Descent, Pool, Waiters};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
 
 /// What makes two functions the same: every field. A redeployment that changes one is a new function; instances of the old one
@@ -89,6 +89,8 @@ pub(crate) struct Cold {
     pub(crate) ticket: Option<u64>,
     /// A start found no room since the function was last swept.
     pub(crate) refused_room: bool,
+    /// A visit to the free instances that is to be gone on with: the timers know of it.
+    pub(crate) descent: Option<Box<Descent>>,
 }
 
 impl Cold {

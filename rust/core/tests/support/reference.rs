@@ -42,8 +42,6 @@ pub(crate) struct Function {
     target: usize,
     /// When it is looked at next.
     armed: Option<u64>,
-    /// No waiter's deadline is before this: it may be that of one who has left.
-    soonest: Option<u64>,
 }
 
 /// How long free instances are kept, and how many there are to be whatever the demand.
@@ -118,9 +116,7 @@ impl Reference {
             self.slots[slot].state = State::Busy { request };
             return Some(slot);
         }
-        let function = &mut self.functions[f];
-        function.waiters.push_back((request, deadline, 0));
-        function.soonest = Some(function.soonest.map_or(deadline, |soonest| soonest.min(deadline)));
+        self.functions[f].waiters.push_back((request, deadline, 0));
         self.start_wanted(f);
         self.meet_target(f);
         self.arm(f, deadline);
@@ -233,41 +229,34 @@ impl Reference {
 
     fn sweep(&mut self, f: usize) {
         let now = self.now;
-        let function = &mut self.functions[f];
-        if function.soonest.is_some_and(|soonest| soonest <= now) {
-            let (over, kept): (VecDeque<_>, VecDeque<(u64, u64, u32)>) = function.waiters.iter().partition(|waiter| waiter.1 <= now);
-            function.soonest = kept.iter().map(|waiter| waiter.1).min();
-            function.waiters = kept;
-            self.did.extend(over.iter().map(|waiter| Did::Refuse(waiter.0, "deadline")));
-        }
+        let waiters = &mut self.functions[f].waiters;
+        self.did.extend(waiters.iter().filter(|waiter| waiter.1 <= now).map(|waiter| Did::Refuse(waiter.0, "deadline")));
+        waiters.retain(|waiter| waiter.1 > now);
         self.start_wanted(f);
         self.meet_target(f);
         let due = self.retire(f);
-        let deadline = self.functions[f].soonest.filter(|_| !self.functions[f].waiters.is_empty());
+        let deadline = self.functions[f].waiters.iter().map(|waiter| waiter.1).min();
         if let Some(next) = [due, deadline].into_iter().flatten().min() {
             self.arm(f, next);
         }
     }
 
-    /// Overdue times leave the list as far as the target allows, and the others move below the rest of them; instances leave it from the
-    /// top. Returns the next time.
+    /// Overdue times leave the list as far as the target allows, those nearest the top first; as many instances leave it, from the top, and
+    /// the others have the times that are left. Returns the next time.
     fn retire(&mut self, f: usize) -> Option<u64> {
         let due = |slot: &usize| if let State::Free { due } = self.slots[*slot].state { due } else { unreachable!() };
-        let staying: Vec<_> = self.functions[f].free.iter().map(due).filter(|&due| due > self.now).collect();
-        let overdue = self.functions[f].free.len() - staying.len();
-        let spare = self.instances(f).saturating_sub(self.functions[f].target);
-        let retired = overdue.min(spare);
-        if retired > 0 {
-            let kept = self.functions[f].free.len() - retired;
-            for slot in self.functions[f].free.split_off(kept).into_iter().rev() {
-                self.destroy(slot);
-            }
-            let dues = std::iter::repeat_n(self.now, overdue - retired).chain(staying.iter().copied());
-            for (&slot, due) in self.functions[f].free.iter().zip(dues) {
-                self.slots[slot].state = State::Free { due };
-            }
+        let mut dues: Vec<_> = self.functions[f].free.iter().map(due).collect();
+        for _ in self.functions[f].target..self.instances(f) {
+            let Some(overdue) = dues.iter().rposition(|&due| due <= self.now) else { break };
+            dues.remove(overdue);
         }
-        staying.into_iter().min()
+        for slot in self.functions[f].free.split_off(dues.len()).into_iter().rev() {
+            self.destroy(slot);
+        }
+        for (&slot, &due) in self.functions[f].free.iter().zip(&dues) {
+            self.slots[slot].state = State::Free { due };
+        }
+        dues.into_iter().filter(|&due| due > self.now).min()
     }
 
     /// Instances that are free or serve a request.
