@@ -1,4 +1,5 @@
-//! The engine against the sequential reference: any order of any calls, command by command, ledger to the nanosecond.
+//! The engine against the sequential reference, with a limit on memory and without: any order of any calls, command by command, ledger to
+//! the nanosecond.
 #![cfg(not(pilotlight_loom))]
 
 #[path = "support/reference.rs"]
@@ -24,17 +25,45 @@ const RETRY: u64 = 300_000_002;
 /// One call. Numbers choose among what is there, modulo how much there is; a choice of nothing is no call.
 #[derive(Clone, Debug)]
 enum Call {
-    Assign { function: usize },
-    Idle { busy: usize, bad: bool },
-    LateIdle { slot: usize, request: u64 },
-    Cancel { function: usize, waiter: usize },
-    Created { nth: usize },
-    CreateFailed { nth: usize, may_exist: bool },
-    Ready { nth: usize },
-    InitFailed { nth: usize },
-    Destroyed { nth: usize },
-    DestroyFailed { nth: usize },
-    Wait { millis: u64 },
+    Assign {
+        function: usize,
+    },
+    Idle {
+        busy: usize,
+        bad: bool,
+    },
+    LateIdle {
+        slot: usize,
+        request: u64,
+    },
+    Cancel {
+        function: usize,
+        waiter: usize,
+    },
+    Created {
+        nth: usize,
+    },
+    CreateFailed {
+        nth: usize,
+        may_exist: bool,
+    },
+    Ready {
+        nth: usize,
+    },
+    InitFailed {
+        nth: usize,
+    },
+    Destroyed {
+        nth: usize,
+    },
+    DestroyFailed {
+        nth: usize,
+    },
+    /// All that the platform was asked for succeeds.
+    Settle,
+    Wait {
+        millis: u64,
+    },
     Drain,
 }
 
@@ -50,6 +79,16 @@ impl Model {
         let found: Vec<_> = (0..self.reference.slots.len()).filter(|&slot| wanted(self.reference.slots[slot].state)).collect();
         (!found.is_empty()).then(|| found[nth % found.len()])
     }
+
+    /// A report of success that the platform owes.
+    fn owed(&self) -> Option<Call> {
+        self.reference.slots.iter().find_map(|slot| match slot.state {
+            State::Creating | State::Abandoned => Some(Call::Created { nth: 0 }),
+            State::Initialising => Some(Call::Ready { nth: 0 }),
+            State::Retiring | State::Leaked { .. } => Some(Call::Destroyed { nth: 0 }),
+            _ => None,
+        })
+    }
 }
 
 impl ReferenceStateMachine for Model {
@@ -57,11 +96,12 @@ impl ReferenceStateMachine for Model {
     type Transition = Call;
 
     fn init_state() -> BoxedStrategy<Self> {
-        // Without a target, and with one.
+        // Without a target, and with one; with memory for everything, and for a few slots.
         let floor = prop_oneof![Just(0_usize), 1..4_usize];
-        floor
-            .prop_map(|floor| {
-                let policy = Policy { keep_alive: KEEP_ALIVE, floor };
+        let memory_mb = prop_oneof![Just(None), (4..14_u64).prop_map(|units| Some(128 * units))];
+        (floor, memory_mb)
+            .prop_map(|(floor, memory_mb)| {
+                let policy = Policy { keep_alive: KEEP_ALIVE, floor, memory_mb };
                 Self { reference: Reference::new(&MEMORIES, policy, RETRY), requests: 0, call: None }
             })
             .boxed()
@@ -80,6 +120,7 @@ impl ReferenceStateMachine for Model {
             1 => nth.clone().prop_map(|nth| Call::InitFailed { nth }),
             3 => nth.clone().prop_map(|nth| Call::Destroyed { nth }),
             1 => nth.prop_map(|nth| Call::DestroyFailed { nth }),
+            4 => Just(Call::Settle),
             4 => (1..600_u64).prop_map(|millis| Call::Wait { millis }),
             1 => (1..12_000_u64).prop_map(|millis| Call::Wait { millis }),
         ]
@@ -169,6 +210,13 @@ fn run(model: &mut Model, mut sut: Option<&mut Sut>) {
             if let Some(sut) = &mut sut {
                 let waiter = sut.waiters.remove(&request).expect("it waits");
                 assert!(sut.host.engine.handle_cancel(sut.host.now, waiter));
+            }
+        }
+        Call::Settle => {
+            while let Some(report) = model.owed() {
+                platform_reports(model, sut.as_deref_mut(), &report);
+                compare(model, sut.as_deref_mut());
+                pass(model, sut.as_deref_mut(), STEP);
             }
         }
         Call::Wait { millis } => pass(model, sut.as_deref_mut(), millis * 1_000_000),
@@ -266,6 +314,7 @@ fn compare(model: &mut Model, sut: Option<&mut Sut>) {
     assert_eq!(snapshot.live.slots, model.reference.counts());
     assert_eq!(snapshot.totals.slot_ns, model.reference.booked);
     assert_eq!(sut.host.engine.live_slots(), model.reference.counts().iter().sum::<u64>());
+    assert!(model.reference.policy.memory_mb.is_none_or(|limit| snapshot.live.peak_memory_mb <= limit));
     for function in sut.host.engine.function_totals(sut.host.now) {
         let expected = &model.reference.functions[function.id.index()];
         assert_eq!(function.waiting as usize, expected.waiters.len());
@@ -285,9 +334,11 @@ impl StateMachineTest for Machine {
     type Reference = Model;
 
     fn init_test(model: &Model) -> Self {
-        let policy = match model.reference.policy.floor {
-            0 => "fixed:keep_alive=400ms".to_owned(),
-            floor => format!("floor:instances={floor},keep_alive=400ms"),
+        let Policy { floor, memory_mb, .. } = model.reference.policy;
+        let memory = memory_mb.map_or_else(String::new, |memory_mb| format!(",memory={memory_mb}MB"));
+        let policy = match floor {
+            0 => format!("fixed:keep_alive=400ms{memory}"),
+            floor => format!("floor:instances={floor},keep_alive=400ms{memory}"),
         };
         let host = Host::with(&policy, |config| config.destroy_retry = Nanos(RETRY));
         for (key, memory_mb) in KEYS.into_iter().zip(MEMORIES) {

@@ -1,6 +1,10 @@
 //! The engine's rules again, as one would write them without threads or speed in mind. Slots are numbered in order of issue.
 
+mod room;
+
 use std::collections::{BTreeMap, VecDeque};
+
+use room::Room;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -44,11 +48,12 @@ pub(crate) struct Function {
     armed: Option<u64>,
 }
 
-/// How long free instances are kept, and how many there are to be whatever the demand.
+/// How long free instances are kept, how many there are to be whatever the demand, and the memory there is for all slots.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) keep_alive: u64,
     pub(crate) floor: usize,
+    pub(crate) memory_mb: Option<u64>,
 }
 
 /// A policy that holds a floor is asked again after this long.
@@ -65,6 +70,7 @@ pub(crate) struct Reference {
     pub(crate) policy: Policy,
     retry: u64,
     seekers: BTreeMap<u32, VecDeque<usize>>,
+    room: Room,
     pub(crate) did: Vec<Did>,
 }
 
@@ -80,6 +86,7 @@ impl Reference {
             policy,
             retry,
             seekers: BTreeMap::new(),
+            room: Room::new(policy.memory_mb),
             did: Vec::new(),
         }
     }
@@ -162,6 +169,7 @@ impl Reference {
                 self.did.push(Did::Init(slot, taker));
                 if taker != f {
                     self.seek(taker);
+                    self.reconsider_room(taker);
                 }
             }
             None => self.destroy(slot),
@@ -176,6 +184,9 @@ impl Reference {
     pub(crate) fn create_failed(&mut self, slot: usize, may_exist: bool) {
         let before = self.slots[slot].state;
         self.slots[slot].state = if may_exist { State::Abandoned } else { State::Gone };
+        if !may_exist {
+            self.room_changed();
+        }
         if before == State::Creating {
             let f = self.slots[slot].function;
             self.functions[f].creating -= 1;
@@ -192,12 +203,14 @@ impl Reference {
 
     pub(crate) fn destroyed(&mut self, slot: usize) {
         self.slots[slot].state = State::Gone;
+        self.room_changed();
     }
 
     pub(crate) fn destroy_failed(&mut self, slot: usize) {
         let failures = self.slots[slot].failures;
         self.slots[slot].failures += 1;
         self.slots[slot].state = State::Leaked { again: self.now + (self.retry << failures.min(6)) };
+        self.room_changed();
     }
 
     pub(crate) fn drain(&mut self) {
@@ -214,10 +227,9 @@ impl Reference {
 
     pub(crate) fn tick(&mut self) {
         let now = self.now;
-        for f in 0..self.functions.len() {
-            if self.functions[f].armed.take_if(|at| *at <= now).is_some() {
-                self.sweep(f);
-            }
+        // One look may lead to another of the same moment.
+        while let Some(f) = (0..self.functions.len()).find(|&f| self.functions[f].armed.take_if(|at| *at <= now).is_some()) {
+            self.sweep(f);
         }
         for slot in 0..self.slots.len() {
             if matches!(self.slots[slot].state, State::Leaked { again } if again <= now) {
@@ -232,8 +244,9 @@ impl Reference {
         let waiters = &mut self.functions[f].waiters;
         self.did.extend(waiters.iter().filter(|waiter| waiter.1 <= now).map(|waiter| Did::Refuse(waiter.0, "deadline")));
         waiters.retain(|waiter| waiter.1 > now);
-        self.start_wanted(f);
+        let refused = self.start_wanted(f);
         self.meet_target(f);
+        self.settle_room(f, refused);
         let due = self.retire(f);
         let deadline = self.functions[f].waiters.iter().map(|waiter| waiter.1).min();
         if let Some(next) = [due, deadline].into_iter().flatten().min() {
@@ -273,7 +286,9 @@ impl Reference {
         self.functions[f].target = self.policy.floor;
         let coming = self.functions[f].creating + self.functions[f].initialising;
         for _ in self.instances(f) + coming..self.policy.floor {
-            self.create(f);
+            if !self.start_if_room(f, true) {
+                break;
+            }
         }
         self.arm(f, self.now + ASKED_AGAIN);
     }
@@ -289,6 +304,8 @@ impl Reference {
         if let Some((request, ..)) = self.functions[f].waiters.pop_front() {
             self.slots[slot].state = State::Busy { request };
             self.did.push(Did::Serve(request, slot));
+            self.start_wanted(f);
+            self.reconsider_room(f);
             return;
         }
         let due = self.now + self.policy.keep_alive;
@@ -299,6 +316,7 @@ impl Reference {
             self.slots[slot].state = State::Free { due };
             self.functions[f].free.push(slot);
         }
+        self.rank(slot);
     }
 
     fn destroy(&mut self, slot: usize) {
@@ -307,11 +325,17 @@ impl Reference {
         self.did.push(Did::Destroy(slot));
     }
 
-    fn start_wanted(&mut self, f: usize) {
-        while self.functions[f].waiters.len() > self.functions[f].creating + self.functions[f].initialising {
-            self.create(f);
+    /// Starts a slot for each request that has none on its way; `true`: one was refused.
+    fn start_wanted(&mut self, f: usize) -> bool {
+        let mut refused = false;
+        while !refused && self.functions[f].waiters.len() > self.functions[f].creating + self.functions[f].initialising {
+            refused = !self.start_if_room(f, false);
+        }
+        if refused {
+            self.clear_room(f);
         }
         self.seek(f);
+        refused
     }
 
     fn start_failed(&mut self, f: usize) {
@@ -324,6 +348,7 @@ impl Reference {
         if oldest.2 >= 2 {
             let (request, ..) = self.functions[f].waiters.pop_front().unwrap();
             self.did.push(Did::Refuse(request, "start failed"));
+            self.reconsider_room(f);
         }
         self.start_wanted(f);
     }
@@ -346,7 +371,8 @@ impl Reference {
     }
 
     fn wants_spare(&self, f: usize) -> bool {
-        self.functions[f].creating > 0 && self.functions[f].waiters.len() > self.functions[f].initialising
+        (self.functions[f].creating > 0 || self.room.is_waited_for_by(f))
+            && self.functions[f].waiters.len() > self.functions[f].initialising
     }
 }
 
