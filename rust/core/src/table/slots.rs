@@ -108,7 +108,7 @@ pub(crate) struct Slot {
     pub(crate) owner: AtomicU64,
     /// What its time went to.
     pub(crate) clock: SlotClock,
-    /// Idle: when its keep-alive is over. A sweep may move it to another instance of the function (`engine::sweep`).
+    /// Idle: when its keep-alive is over. A sweep may move it to another instance of the function (`engine::overdue`).
     pub(crate) due: AtomicU64,
     /// Idle, under a memory limit: what keeping it is worth (`engine::evict`).
     pub(crate) worth: AtomicF64,
