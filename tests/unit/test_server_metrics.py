@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from pilotlight._core import Scaler
-from pilotlight.server.metrics import _COUNTERS, _GAUGES, _OUTCOMES
+from pilotlight.server.metrics import _COUNTERS, _GAUGES, _OUTCOMES, LedgerCollector
 
 SUMS = {"assigns", "queued", "failed"}
 """Each is a sum of outcomes, which are exported."""
@@ -17,3 +19,20 @@ def test_every_count_of_the_ledger_is_a_metric_or_a_sum_of_metrics() -> None:
     exported = [*_OUTCOMES.values(), *(key for key, _ in (*_COUNTERS.values(), *_GAUGES.values()))]
     assert len(exported) == len(set(exported))
     assert set(exported) == counts - SUMS - PEAKS
+
+
+def test_no_counter_falls_though_a_snapshot_may_miss_something() -> None:
+    ledger = Scaler().snapshot(0)
+    snapshots = iter(
+        [ledger | {"warm_starts": 7, "starts": 3, "waiting": 2}, ledger | {"warm_starts": 6, "waiting": 1}]
+    )
+    collector = LedgerCollector(SimpleNamespace(snapshot=lambda _now_ns: next(snapshots)))  # type: ignore[arg-type]
+    for waiting in (2, 1):
+        samples = {
+            (sample.name, *sample.labels.values()): sample.value
+            for metric in collector.collect()
+            for sample in metric.samples
+        }
+        assert samples["pilotlight_assigns_total", "warm_start"] == 7
+        assert samples[("pilotlight_starts_total",)] == 3
+        assert samples[("pilotlight_waiting_requests",)] == waiting

@@ -71,31 +71,35 @@ _BUCKETS = len(Courier.BOUNDS_S) + 1
 class LedgerCollector(Collector):
     """Turns one snapshot of the ledger into metrics.
 
+    A snapshot taken while an instance ends may miss what that one counted; a counter that fell would be taken for one
+    that began anew. So each counter is reported as the largest it has been.
+
     Args:
         scaler: whose ledger it is.
     """
 
     def __init__(self, scaler: Scaler) -> None:
         self._scaler = scaler
+        self._largest: dict[tuple[str, str], float] = {}
+
+    def _risen(self, name: str, values: dict[str, float]) -> dict[str, float]:
+        for label, value in values.items():
+            self._largest[name, label] = max(value, self._largest.get((name, label), 0))
+        return {label: self._largest[name, label] for label in values}
 
     def collect(self) -> Iterator[Metric]:
         """Read the ledger."""
         ledger = self._scaler.snapshot(time.monotonic_ns())
         outcomes = {outcome: ledger[key] for outcome, key in _OUTCOMES.items()}
-        yield _labelled(CounterMetricFamily, "pilotlight_assigns", "Assign calls answered.", "outcome", outcomes)
-        yield _labelled(
-            CounterMetricFamily,
-            "pilotlight_wait_seconds",
-            "Time inside Assign spent waiting.",
-            "cause",
-            ledger["wait_s"],
-        )
-        yield _labelled(
-            CounterMetricFamily, "pilotlight_memory_gb_seconds", "Memory held over time.", "state", ledger["gb_s"]
-        )
+        for name, text, label, values in (
+            ("pilotlight_assigns", "Assign calls answered.", "outcome", outcomes),
+            ("pilotlight_wait_seconds", "Time inside Assign spent waiting.", "cause", ledger["wait_s"]),
+            ("pilotlight_memory_gb_seconds", "Memory held over time.", "state", ledger["gb_s"]),
+        ):
+            yield _labelled(CounterMetricFamily, name, text, label, self._risen(name, values))
         yield _labelled(GaugeMetricFamily, "pilotlight_slots", "Slots now.", "state", ledger["slots"])
         for name, (key, text) in _COUNTERS.items():
-            yield CounterMetricFamily(name, text, value=ledger[key])
+            yield CounterMetricFamily(name, text, value=self._risen(name, {"": ledger[key]})[""])
         for name, (key, text) in _GAUGES.items():
             yield GaugeMetricFamily(name, text, value=ledger[key])
 

@@ -8,7 +8,8 @@
 //! # Ordering
 //!
 //! At rest a copy is exact. Under threads two numbers of it may be an event apart, and what an instance booked between the looks at
-//! the ledger and at the instance is missing. Nothing is ever there twice: see [`FunctionLedger`].
+//! the ledger and at the instance is missing. Nothing is ever there twice: see [`FunctionLedger`]. Time that still runs is what the
+//! reader's clock makes it: a report that comes with an earlier moment than a copy had takes back the difference.
 
 use crate::nanos::Nanos;
 use crate::sync::{AtomicU64, Ordering};
@@ -136,7 +137,7 @@ pub(crate) type SlotTime = [u64; Account::ALL.len()];
 ///
 /// # Ordering
 ///
-/// No number of a [`Reading`] is ever too large. An instance's account is closed before it is booked, with release, and what is booked is
+/// Nothing is in a [`Reading`] twice. An instance's account is closed before it is booked, with release, and what is booked is
 /// read, with acquire, before the slots are: it may be missed in both places and is not found in both. Requests that were given an
 /// instance but were no warm starts, or no longer have it but sent no Idle, are counted here before their slot counts them, and read
 /// after the slots: none is taken for what it is not.
@@ -304,14 +305,6 @@ impl Totals {
         self.wait_ns[cause as usize] as f64 / 1e9
     }
 
-    /// Keeps the larger of each number and the other's.
-    pub(crate) fn keep_largest(&mut self, other: &Self) {
-        largest_of_each(&mut self.counts, &other.counts);
-        largest_of_each(&mut self.slot_ns, &other.slot_ns);
-        largest_of_each(&mut self.slot_mb_ns, &other.slot_mb_ns);
-        largest_of_each(&mut self.wait_ns, &other.wait_ns);
-    }
-
     fn add_time(&mut self, slot_ns: [u128; Account::ALL.len()], memory_mb: u32) {
         add_each(&mut self.slot_ns, &slot_ns);
         add_each(&mut self.slot_mb_ns, &slot_ns.map(|time| time * u128::from(memory_mb)));
@@ -321,12 +314,6 @@ impl Totals {
 fn add_each<T: Copy + std::ops::AddAssign>(sums: &mut [T], amounts: &[T]) {
     for (sum, &amount) in sums.iter_mut().zip(amounts) {
         *sum += amount;
-    }
-}
-
-fn largest_of_each<T: Copy + Ord>(kept: &mut [T], others: &[T]) {
-    for (kept, &other) in kept.iter_mut().zip(others) {
-        *kept = other.max(*kept);
     }
 }
 
@@ -380,12 +367,5 @@ mod tests {
         let totals = reading.totals();
         assert_eq!((totals.assigns(), totals.count(Counter::WarmStarts), totals.count(Counter::Idles)), (8, 6, 5));
         assert_eq!(totals.slot_mb_ns, [0, 7 * 128, 9 * 128, 0, 0]);
-    }
-
-    #[test]
-    fn a_copy_that_misses_something_takes_nothing_back() {
-        let mut reported = Totals { wait_ns: [5, 6, 7], ..Totals::default() };
-        reported.keep_largest(&Totals { wait_ns: [6, 5, 7], ..Totals::default() });
-        assert_eq!(reported.wait_ns, [6, 6, 7]);
     }
 }

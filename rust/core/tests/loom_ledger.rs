@@ -55,10 +55,10 @@ fn read_while(policy: &'static str, prepare: fn(&World), act: fn(&World), then: 
             thread::spawn(move || act(&world))
         };
         let meanwhile = world.read();
-        let reported = world.engine.snapshot(NOW).totals;
+        let whole = world.engine.snapshot(NOW).totals;
         other.join().unwrap();
         let at_rest = world.read();
-        for early in [&meanwhile, &reported] {
+        for early in [&meanwhile, &whole] {
             assert_none_exceeds(early, &at_rest);
         }
         assert_eq!(world.engine.snapshot(NOW).totals, at_rest);

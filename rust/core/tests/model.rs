@@ -315,7 +315,11 @@ fn compare(model: &mut Model, sut: Option<&mut Sut>) {
     assert_eq!(snapshot.totals.slot_ns, model.reference.booked);
     assert_eq!(sut.host.engine.live_slots(), model.reference.counts().iter().sum::<u64>());
     assert!(model.reference.policy.memory_mb.is_none_or(|limit| snapshot.live.peak_memory_mb <= limit));
-    for function in sut.host.engine.function_totals(sut.host.now) {
+    let functions = sut.host.engine.function_totals(sut.host.now);
+    for (number, &whole) in snapshot.totals.counts.iter().enumerate() {
+        assert_eq!(functions.iter().map(|function| function.totals.counts[number]).sum::<u64>(), whole);
+    }
+    for function in functions {
         let expected = &model.reference.functions[function.id.index()];
         assert_eq!(function.waiting as usize, expected.waiters.len());
         let balance = [expected.free.len(), expected.waiters.len()].map(|count| i64::try_from(count).unwrap());

@@ -85,9 +85,8 @@ impl GapCounts {
     /// Counts a gap.
     pub(crate) fn add(&self, gap: Nanos) {
         let bin = bin_of(gap);
-        let word = &self.words[bin / BINS_A_WORD];
-        // Not read-modify-writes: of two gaps at the same moment one may go uncounted, and a look is put off by a gap.
-        word.store(word.load(Ordering::Relaxed) + (1 << (BIN_BITS * (bin % BINS_A_WORD))), Ordering::Relaxed);
+        self.words[bin / BINS_A_WORD].fetch_add(1 << (BIN_BITS * (bin % BINS_A_WORD)), Ordering::Relaxed);
+        // Not a read-modify-write: it only says when to look again, and one lost between threads puts that off by a gap.
         let fresh = self.fresh.load(Ordering::Relaxed) + 1;
         self.fresh.store(fresh, Ordering::Relaxed);
         if fresh > Self::UNREAD {
@@ -154,8 +153,10 @@ impl GapCounts {
     fn halve(&self) {
         for word in &self.words {
             // Rounds up: a gap once seen is not forgotten by halving alone, only outweighed. Two threads must not take the same half.
-            let halved = |bins: u64| Some(bins - halves(bins));
-            let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, halved);
+            let mut bins = word.load(Ordering::Relaxed);
+            while let Err(seen) = word.compare_exchange_weak(bins, bins - halves(bins), Ordering::Relaxed, Ordering::Relaxed) {
+                bins = seen;
+            }
         }
     }
 }

@@ -53,10 +53,10 @@ fn a_warm_request_takes_no_lock() {
 /// Each of them waits for the cache line, whoever else has it: the hand-off word down and, after the demand, up; the stack's head down and
 /// up; the slot's word, which a late twin of the Idle may want to change too.
 #[test]
-fn a_warm_pair_makes_six_read_modify_writes_and_one_more_for_what_level_gap_measures() {
+fn a_warm_pair_makes_six_read_modify_writes_and_two_more_for_what_level_gap_measures() {
     assert_eq!(cost_of_warm_pairs("fixed", 10_000).1, 60_000);
     let measured = cost_of_warm_pairs("level_gap", 10_000).1 - 60_000;
-    assert!((10_000..12_000).contains(&measured), "{measured} in 10,000 pairs");
+    assert!((19_000..22_000).contains(&measured), "{measured} in 10,000 pairs");
 }
 
 #[test]

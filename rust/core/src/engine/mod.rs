@@ -30,7 +30,7 @@ use self::timers::Timers;
 use crate::config::EngineConfig;
 use crate::error::EngineError;
 use crate::ids::{FunctionId, SlotId};
-use crate::ledger::{Counter, Totals};
+use crate::ledger::Counter;
 use crate::nanos::Nanos;
 use crate::policy::Facts;
 use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering};
@@ -54,8 +54,6 @@ pub struct Engine {
     /// The policy's regular reviews are scheduled.
     reviews_begun: AtomicBool,
     live: CachePadded<LiveCount>,
-    /// The largest numbers a copy of the ledger has had.
-    reported: CachePadded<Mutex<Totals>>,
     /// The limit on their memory, if there is one.
     limit: Option<Limit>,
     /// A [`Phase`].
@@ -106,7 +104,6 @@ impl Engine {
             means: CachePadded::default(),
             reviews_begun: AtomicBool::new(false),
             live: CachePadded::default(),
-            reported: CachePadded::default(),
             limit: config.policy.memory_limit_mb.map(Limit::new),
             phase: AtomicU8::new(Phase::Running as u8),
             config,

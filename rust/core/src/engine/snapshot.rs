@@ -60,8 +60,8 @@ impl Engine {
         Some(function.policy.explain(&self.facts(now, function)))
     }
 
-    /// Copies the ledger as of `now`, or of the latest moment it was copied for. No number but those of what there is right now ever falls from
-    /// one copy to the next. Cost: two passes over functions and one over slots, without a lock of theirs.
+    /// Copies the ledger as of `now`. Exact at rest; while instances end it may be short of what is just being booked, so a number may be
+    /// smaller than in an earlier copy. Cost: three passes over functions and two over slots, without a lock of theirs.
     #[must_use]
     pub fn snapshot(&self, now: Nanos) -> Snapshot {
         let mut live = Live {
@@ -79,10 +79,7 @@ impl Engine {
         Snapshot { totals: self.totals(now), live }
     }
 
-    /// The sum of all functions' accounts.
-    ///
-    /// A copy made while instances end may miss what is just being booked, and is never too large (`FunctionLedger`): the largest that each
-    /// number ever was is the latest that is known of it.
+    /// The sum of all functions' accounts. Cost: two passes over functions and one over slots.
     pub(super) fn totals(&self, now: Nanos) -> Totals {
         let mut reading = Reading::default();
         for (_, function) in self.functions.iter() {
@@ -94,9 +91,7 @@ impl Engine {
         for (_, function) in self.functions.iter() {
             reading.add_events(&function.ledger);
         }
-        let mut reported = lock(&self.reported);
-        reported.keep_largest(&reading.totals());
-        reported.clone()
+        reading.totals()
     }
 
     /// Copies every function's ledger as of `now`, in order of first appearance. What an instance that ends meanwhile has counted and

@@ -110,16 +110,15 @@ impl Pool {
             return Offer::Waiting { pushed: false };
         }
         self.free.push(instance);
-        let mut backoff = Backoff::new();
         loop {
             if word < 0 {
                 return Offer::Waiting { pushed: true };
             }
-            if self.word.compare_exchange_weak(word, word + FREE, Ordering::Release, Ordering::Relaxed).is_ok() {
-                return Offer::Free;
+            // Tried again at once: while the instance has no promise, nobody finds it, and a request would start another.
+            match self.word.compare_exchange_weak(word, word + FREE, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return Offer::Free,
+                Err(seen) => word = seen,
             }
-            backoff.stand_back();
-            word = self.word.load(Ordering::Relaxed);
         }
     }
 

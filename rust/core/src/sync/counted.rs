@@ -1,7 +1,7 @@
-//! Atomics that count what is dear of them: read-modify-writes, by thread. They take the others' place in unit tests (`engine::cost`).
+//! Atomics that count what is dear of them: read-modify-writes, by thread. They take the others' place in unit tests (`engine::cost`), and
+//! have no method that does not count, but for loads and stores.
 
 use std::cell::Cell;
-use std::ops::Deref;
 use std::sync::atomic::Ordering;
 
 thread_local! {
@@ -24,6 +24,16 @@ macro_rules! counted {
                 Self(std::sync::atomic::$name::new(value))
             }
 
+            #[allow(dead_code, reason = "not every type is used in every way")]
+            pub(crate) fn load(&self, order: Ordering) -> $value {
+                self.0.load(order)
+            }
+
+            #[allow(dead_code, reason = "as above")]
+            pub(crate) fn store(&self, value: $value, order: Ordering) {
+                self.0.store(value, order);
+            }
+
             $(
                 #[allow(dead_code, reason = "not every type is used in every way")]
                 pub(crate) fn $method(&self, $($argument: $type),+) -> $result {
@@ -31,14 +41,6 @@ macro_rules! counted {
                     self.0.$method($($argument),+)
                 }
             )+
-        }
-
-        impl Deref for $name {
-            type Target = std::sync::atomic::$name;
-
-            fn deref(&self) -> &Self::Target {
-                &self.0
-            }
         }
     };
 }
