@@ -2,8 +2,8 @@
 //!
 //! Each function has a ledger of counters that only its own events touch; [`Totals`] is a copy of one, or the sum of many, at a moment.
 //! What warm requests move is not in it: each instance counts its requests and splits its time into busy and free by itself
-//! (`table::clock`), and that is booked here, in nanoseconds per function (a slot's memory is its function's), when the instance ends. Until
-//! then it is added when the ledger is read. Scores, "wasted memory" and money are views computed from it elsewhere.
+//! (`table::clock`), and that is booked here, in nanoseconds per function (a slot's memory is its function's), when the instance ends.
+//! Until then it is added when the ledger is read. Scores, "wasted memory" and money are views computed from it elsewhere.
 //!
 //! # Ordering
 //!

@@ -8,9 +8,9 @@
 //! report that fits nothing the engine knows is answered with [`EngineError::SlotNotFound`] and changes nothing. Whether the host
 //! is a server or a simulator, the same code decides.
 //!
-//! Every method takes `&self` and may be called from any number of threads. Hosts' clocks may run slightly apart: times saturate. A clock may
-//! begin wherever it likes, but stands still in the ledger once it shows more than 73 years.
-//! A single-threaded host that makes the same calls gets the same commands and the same ledger, to the last nanosecond.
+//! Every method takes `&self` and may be called from any number of threads. Hosts' clocks may run slightly apart: times saturate. A clock
+//! may begin wherever it likes, but stands still in the ledger once it shows more than 73 years. A single-threaded host that makes the same
+//! calls gets the same commands and the same ledger, to the last nanosecond.
 //!
 //! # What it guarantees
 //!

@@ -1,8 +1,8 @@
 //! Every interleaving of the words that decide who gets which instance, on the engine itself.
 //!
 //! Run by `make test-loom`: `RUSTFLAGS="--cfg pilotlight_loom" LOOM_MAX_PREEMPTIONS=3 cargo test -p pilotlight-core --test loom`. The bound
-//! of every model is three preemptions, two where a target is asked for or a visit goes on; its threads and calls are those one sees in it. A
-//! step is one look here.
+//! of every model is three preemptions, two where a target is asked for or a visit goes on; its threads and calls are those one sees in it.
+//! A step is one look here.
 //!
 //! | transition | against | model |
 //! |---|---|---|

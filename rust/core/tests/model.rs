@@ -128,7 +128,7 @@ impl ReferenceStateMachine for Model {
         .boxed()
     }
 
-    /// Nothing happens here: [`Sut::apply`] steps the reference and the engine side by side, so that both see each tick.
+    /// Steps the reference alone; where the engine is tested, both are stepped side by side, so that both see each tick.
     fn apply(mut state: Self, call: &Call) -> Self {
         state.call = Some(call.clone());
         run(&mut state, None);

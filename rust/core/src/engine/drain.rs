@@ -1,7 +1,7 @@
 //! Shutdown: no new requests, everyone who waits is answered, everything that ends is destroyed.
 //!
-//! Not bounded: a drain comes once, as the last thing, and is one pass over functions, requests that wait and free instances (its deadline: over
-//! slots). Requests that end meanwhile wait for no more than their function's lock, and that only if others wait.
+//! Not bounded: a drain comes once, as the last thing, and is one pass over functions, requests that wait and free instances (its deadline:
+//! over slots). Requests that end meanwhile wait for no more than their function's lock, and that only if others wait.
 
 use super::{Engine, Phase};
 use crate::command::{Command, DestroyReason, WakeError};

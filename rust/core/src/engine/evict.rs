@@ -8,9 +8,10 @@
 //!
 //! # Cost
 //!
-//! Of n free instances, under the limit's lock: ranking one that becomes free is O(log n), clearing out outdated entries O(n) once for as many. A
-//! start gives up no more than 16 of its slots' worth. Not bounded is who is passed over on the way to a victim: instances that a target holds stand
-//! in the order with the others, since they may go as soon as it falls, so where targets hold much a start may look at all of that.
+//! Of n free instances, under the limit's lock: ranking one that becomes free is O(log n), clearing out outdated entries O(n) once for as
+//! many. A start gives up no more than 16 of its slots' worth. Not bounded is who is passed over on the way to a victim: instances that a
+//! target holds stand in the order with the others, since they may go as soon as it falls, so where targets hold much a start may look at
+//! all of that.
 //!
 //! # Locks
 //!
@@ -79,8 +80,8 @@ impl State {
 }
 
 impl Engine {
-    /// Issues a start if there is room for it, or can be made. Otherwise, if it is for a waiting request, the function waits for room and is
-    /// looked at again when it is its turn and memory has been released or an instance has become free; a start ahead of demand is tried
+    /// Issues a start if there is room for it, or can be made. Otherwise, if it is for a waiting request, the function waits for room and
+    /// is looked at again when it is its turn and memory has been released or an instance has become free; a start ahead of demand is tried
     /// again after a pause and stands in nobody's way.
     pub(super) fn start_if_room(
         &self,

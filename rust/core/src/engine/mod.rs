@@ -34,7 +34,7 @@ use crate::ledger::Counter;
 use crate::nanos::Nanos;
 use crate::policy::Facts;
 use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering};
-use crate::table::{Function, FunctionRef, FunctionSpec, FunctionTable, Slot, SlotAccount, SlotTable, Span, State, Word};
+use crate::table::{Function, FunctionRef, FunctionSpec, FunctionTable, Slot, SlotTable, Span, State, Word};
 
 /// The scaler's mind. See the crate's documentation for the contract with its host.
 ///
@@ -165,7 +165,7 @@ impl Engine {
 
     /// Books what the slot has counted and measured for the function; from now on it measures something else.
     fn book(function: &Function, slot: &Slot, next: Span, now: Nanos) {
-        let SlotAccount { given, time, .. } = slot.close(next, now);
+        let (given, time) = slot.close(next, now);
         function.ledger.book_given(given);
         function.ledger.book_slot(&time);
     }

@@ -144,9 +144,10 @@ impl Slot {
     }
 
     /// Ends what the slot's clock measures at a transition the caller has just made, or may make alone, and measures something else.
-    pub(crate) fn close(&self, span: Span, now: Nanos) -> SlotAccount {
-        let epoch = if self.clock.began().span() == Span::Instance { self.word().epoch() } else { 0 };
-        SlotAccount { given: epoch, ended: epoch, time: self.clock.begin(span, now) }
+    /// Returns the requests that an instance was given, which are over, and the time.
+    pub(crate) fn close(&self, span: Span, now: Nanos) -> (u64, SlotTime) {
+        let given = if self.clock.began().span() == Span::Instance { self.word().epoch() } else { 0 };
+        (given, self.clock.begin(span, now))
     }
 
     pub(crate) fn holder(&self) -> FunctionId {
@@ -293,7 +294,7 @@ mod tests {
             slot.clock.turn_free(Nanos(20));
             assert_eq!(booked + slot.account(Nanos(25)).unwrap().1.ended, LAST_EPOCH + request);
         }
-        assert_eq!(booked + slot.close(Span::Retiring, Nanos(30)).given, LAST_EPOCH + 2);
+        assert_eq!(booked + slot.close(Span::Retiring, Nanos(30)).0, LAST_EPOCH + 2);
     }
 
     #[test]

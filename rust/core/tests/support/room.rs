@@ -1,9 +1,11 @@
 //! The rules of a limit on memory, again: who may start, who is given up, who waits for room.
 //!
 //! * A start needs its memory beside that of all slots there are, whatever their state.
-//! * Whoever is refused one for a request that waits stands in a queue; its first alone is given room. It leaves the queue when it is looked at
+//! * Whoever is refused one for a request that waits stands in a queue; its first alone is given room. It leaves the queue when it is
+//!   looked at
 //!   and is refused nothing.
-//! * Room is made for the first, or for anybody if nobody waits: as long as it would not have enough even after all ends that are asked for,
+//! * Room is made for the first, or for anybody if nobody waits: as long as it would not have enough even after all ends that are asked
+//!   for,
 //!   the free instance that has been free for longest is given up. Not one of its own, and none that a target holds.
 //! * Instances of a function are alike: the one freed last goes, and what it was worth passes to the one that should have gone.
 

@@ -1,8 +1,9 @@
 //! `Courier`: carries out the commands on a platform reached over gRPC, as long as all goes well.
 //!
 //! CreateSlot, Init and DestroySlot that are answered with Ok lead to the engine's next command right here, on the client's thread: once
-//! begun, a start that goes well costs its host nothing. Whatever else comes of a call is left to the host, which knows what may be repeated, what may exist, and
-//! what to tell whom: see [`Left`]. A call is left once, with its first outcome; if that was not final, its later one follows.
+//! begun, a start that goes well costs its host nothing. Whatever else comes of a call is left to the host, which knows what may be
+//! repeated, what may exist, and what to tell whom: see [`Left`]. A call is left once, with its first outcome; if that was not final, its
+//! later one follows.
 
 use std::collections::HashMap;
 use std::io;

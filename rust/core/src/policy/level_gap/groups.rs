@@ -55,7 +55,7 @@ pub(super) struct Planned {
     pub(super) busy: AtomicBool,
     /// In ns.
     keep_ns: AtomicU64,
-    /// The price and load it was found for; a price of 0: none was found yet.
+    /// The price and load it was found for.
     pub(super) lambda: AtomicF32,
     pub(super) load: AtomicF32,
     /// It is found anew with more new gaps than this.

@@ -89,8 +89,8 @@ impl Function {
     }
 }
 
-/// Sets `weights` to a group's own counts and those of the groups beside it, scaled down to at most [`NEIGHBOURS`] in all; returns what they
-/// count as.
+/// Sets `weights` to a group's own counts and those of the groups beside it, scaled down to at most [`NEIGHBOURS`] in all; returns what
+/// they count as.
 fn weigh(weights: &mut [f64], own: &GapCounts, beside: [Option<&GapCounts>; 2]) -> f64 {
     let total = beside.iter().flatten().map(|gaps| gaps.total()).sum::<u32>();
     let neighbours = f64::from(total).min(NEIGHBOURS);

@@ -47,6 +47,7 @@ const GOING_ON: f64 = 0.25;
 const ROUNDING: f64 = 1e-9;
 /// Levels that may be pre-warmed.
 const FORESEEN: usize = 1;
+
 /// Keeps, starts and pre-warms every demand level by what its own idle gaps cost; `docs/level-gap.md` derives it.
 #[derive(Debug)]
 pub struct LevelGap {
@@ -146,7 +147,7 @@ impl FunctionPolicy for Function {
             self.find_window(index, &free.facts);
             group.plan.busy.store(false, Ordering::Release);
         }
-        // Without a window another thread is just finding the first one: until then, as long as a start takes.
+        // Where no window was found yet: as long as a start takes.
         group.plan.keep().unwrap_or(free.facts.cold_start)
     }
 
