@@ -164,13 +164,13 @@ impl Slot {
     /// # Ordering
     ///
     /// One after the other, all acquire: the clock's beginning, the epoch, the clock's other half, the beginning once more, until it has
-    /// not changed. A request that is over by the clock is so by the epoch read before, and one that the clock does not know to be over
+    /// not changed, and no other slot has the place. A request that is over by the clock is so by the epoch read before, and one that the clock does not know to be over
     /// counts as going on: never more have ended than did.
     pub(crate) fn account(&self, now: Nanos) -> Option<(FunctionId, SlotAccount)> {
         loop {
             let began = self.clock.began();
             let (function, word, busy) = (self.holder(), self.word(), self.clock.busy());
-            if self.clock.began() == began {
+            if self.clock.began() == began && self.word().generation() == word.generation() {
                 return SlotAccount::of(began, word, busy, now).map(|account| (function, account));
             }
         }
