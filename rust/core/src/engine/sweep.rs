@@ -108,11 +108,12 @@ impl Engine {
     fn sweep(&self, now: Nanos, id: FunctionId, work: &mut Work, out: &mut Vec<Command>) {
         let function = self.functions.at(id);
         let mut cold = lock(&function.cold);
-        while work.take_on(CHANGE)
-            && let Some(waiter) = cold.waiters.take_overdue(now)
-        {
-            self.refuse(now, (id, function), &mut cold, &waiter, WakeError::DeadlineExceeded, out);
+        let overdue = cold.waiters.take_overdue(now, work.changes());
+        for waiter in &overdue {
+            self.refuse(now, (id, function), &mut cold, waiter, WakeError::DeadlineExceeded, out);
         }
+        // A timer that finds nothing to do is work too.
+        work.changed(overdue.len().max(1));
         let deadline = cold.waiters.next_deadline();
         if let Some(deadline) = deadline {
             self.arm(id, function, deadline.max(now));

@@ -33,6 +33,17 @@ impl Work {
         more
     }
 
+    /// How many changes may be made; at least one.
+    pub(super) fn changes(&self) -> usize {
+        self.0.div_ceil(CHANGE).max(1) as usize
+    }
+
+    /// So many changes were made.
+    pub(super) fn changed(&mut self, changes: usize) {
+        let units = u32::try_from(changes).unwrap_or(u32::MAX).saturating_mul(CHANGE);
+        self.0 = self.0.saturating_sub(units);
+    }
+
     pub(super) fn is_done(&self) -> bool {
         self.0 == 0
     }
