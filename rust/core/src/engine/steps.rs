@@ -238,6 +238,28 @@ fn a_policy_that_wants_a_thousand_starts_at_once_gets_them_a_bounded_number_at_a
     }
 }
 
+#[test]
+fn a_tick_over_many_functions_that_want_many_starts_issues_a_bounded_number() {
+    const FUNCTIONS: usize = 40;
+    const WANTED: usize = 1_000;
+    let (world, mut out) = (World::new(u32::try_from(WANTED).unwrap()), Vec::new());
+    let engine = &world.engine;
+    for number in 0..FUNCTIONS {
+        let key = format!("f{number}");
+        let function = engine.function(&FunctionRef { key: &key, runtime: "go", timeout_s: 60, memory_mb: 128 }).unwrap();
+        engine.arm(function, engine.functions.at(function), world.now);
+    }
+    let mut started = 0;
+    while world.is_due() {
+        engine.handle_tick(world.now, &mut out);
+        // Eight steps' worth, and what the last function gets before its lock is let go.
+        assert!(out.len() <= 8 * STEP as usize / 8 + 512, "{} in a tick", out.len());
+        assert!(out.iter().all(|command| matches!(command, Command::CreateSlot { .. })));
+        started += out.drain(..).count();
+    }
+    assert_eq!(started, FUNCTIONS * WANTED);
+}
+
 /// What happens to one function.
 #[derive(Clone, Copy, Debug)]
 enum Event {

@@ -23,10 +23,12 @@ impl Engine {
 
     /// Does what is due by `now`, a bounded amount of it: call again while [`Engine::next_wakeup`] is not in the future.
     ///
-    /// At most 256 timers, 16,384 free instances looked at or some 1,800 retired; no lock is held for more than an eighth of that. A policy's
-    /// review comes beside it, and passes over all functions and slots.
+    /// At most 256 timers and 16,384 units of work: a free instance looked at is one, a command eight. A function's lock is let go after an
+    /// eighth of that, but what its policy wants at once is begun whole: up to 512 starts, under a memory limit with the free instances that
+    /// give way to them. So one tick appends some 2,000 commands and what its last function wants. A policy's review comes beside it, and
+    /// passes over all functions and slots.
     ///
-    /// Commands appended: `Wake` with `DeadlineExceeded`, `DestroySlot`.
+    /// Commands appended: `Wake` with `DeadlineExceeded`, `CreateSlot`, `DestroySlot`.
     pub fn handle_tick(&self, now: Nanos, out: &mut Vec<Command>) {
         self.tick(now, &mut Work::of_a_tick(), out);
     }
@@ -103,7 +105,7 @@ impl Engine {
 
     /// Serves a function's timer: answers overdue requests, asks the policy, retires overdue free instances, sets the timer again.
     ///
-    /// Bound: see [`Work`] for requests and instances, and `engine::start` for starts. What is left over is done at once, but after
+    /// Bound: see [`Work`]; `engine::start` says how many starts are issued before they are counted. What is left over is done at once, but after
     /// whatever else is due: the policy is asked when no overdue request is left, so that it starts nothing for one.
     fn sweep(&self, now: Nanos, id: FunctionId, work: &mut Work, out: &mut Vec<Command>) {
         let function = self.functions.at(id);
@@ -122,8 +124,10 @@ impl Engine {
             return;
         }
         cold.refused_room = false;
+        let before = out.len();
         self.start_wanted(now, id, function, &mut cold, out);
         self.meet_target(now, id, function, &mut cold, out);
+        work.changed(out.len() - before);
         self.settle_room(now, &mut cold);
         self.visit_free(now, (id, function), cold, work, out);
     }
