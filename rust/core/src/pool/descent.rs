@@ -1,13 +1,21 @@
 //! The way down a stack of free instances, gone in steps between which others push and pop.
 //!
-//! A step goes on below the instance that the last one ended at, while that one is still on the stack: an instance's word changes whenever
-//! it is taken, and what is below it cannot change before. What others push meanwhile lies above, and is not seen.
+//! A step goes on below the instance that the last one ended at, unless that one has served a request since: its word tells, and as long as it
+//! stays on the stack what is below it stays too. What others push meanwhile lies above, and is not seen.
+//!
+//! # Under threads
+//!
+//! The word tells late: who takes an instance changes its word a moment after, and one about to be pushed has its old word but may get another
+//! link. So a look may come upon an instance that has just left the stack, in the extreme for another function, or upon a link that does not
+//! last, and the way goes on from there: some instances are looked at twice or not at all. What that costs is a keep-alive that ends too soon or
+//! late. The way ends all the same, as looks are counted; whoever pushes an instance arms the function's timer afterwards, for another visit;
+//! and looks change nothing but ends of keep-alives, by compare-exchange: what is retired is taken off the top like anything else.
 
 use std::collections::VecDeque;
 
-use super::{Pool, UNPROMISED};
+use super::Pool;
 use crate::nanos::Nanos;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, fence};
 use crate::table::{Slot, SlotTable, State, Word};
 
 /// A visit to the free instances of one function that retires those overdue; see `engine::overdue`.
@@ -40,6 +48,8 @@ pub(crate) enum Below<'a> {
     Lost,
 }
 
+/// Instances that may be on the stack beyond the promises a descent starts from: those that other threads are just pushing.
+const UNPROMISED: u64 = 64;
 /// Homeless times at most. Tests come to that with a few instances.
 const MOST_HOMELESS: usize = if cfg!(any(test, pilotlight_loom)) { 3 } else { 4096 };
 
@@ -77,6 +87,8 @@ impl Descent {
             Some((last, word)) => {
                 let slot = slots.at(last);
                 let below = slot.next.load(Ordering::Relaxed).checked_sub(1);
+                // The word is looked at after the link, not before: a link from after the instance was taken does not pass for the old one.
+                fence(Ordering::Acquire);
                 if slot.word() != word {
                     return Below::Lost;
                 }

@@ -41,9 +41,6 @@ pub(crate) struct Pool {
     free: FreeStack,
 }
 
-/// Instances that may be on the stack beyond the promises a descent starts from: those that other threads are just pushing.
-const UNPROMISED: u64 = 64;
-
 /// A free instance, or a waiting request less, in the hand-off word.
 const FREE: i64 = 1 << 32;
 
