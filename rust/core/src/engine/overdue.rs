@@ -12,6 +12,9 @@
 //! Cost: a step looks at and retires a bounded number of instances ([`Work`]) under the function's lock, which is let go between
 //! steps. n free instances of which k are overdue take at most 2 + k / 4,096 ways of n looks; 32 KiB are allocated at most.
 //!
+//! Under a memory limit only the times move, not what an instance is worth, by which it stands in the order of those to be given up
+//! (`engine::evict`): those that stay rank as of when they themselves became free, and the top one's worth goes with it.
+//!
 //! # Under threads
 //!
 //! Between steps others take instances, from the top, and push others there. As many instances are retired as were seen overdue at that
