@@ -48,7 +48,7 @@ impl Engine {
     ) {
         match &mut cold.descent {
             Some(descent) => descent.again = true,
-            None => self.descend(now, (id, function), cold, Descent::new(now, &function.pool), work, out),
+            None => self.descend(now, (id, function), cold, Descent::new(now, id, &function.pool), work, out),
         }
     }
 

@@ -138,7 +138,7 @@ impl World {
     /// Ends of keep-alives of the free instances, from the top of the stack down.
     fn dues(&self) -> Vec<Nanos> {
         let pool = &self.engine.functions.at(self.function).pool;
-        let mut descent = Descent::new(self.now, pool);
+        let mut descent = Descent::new(self.now, self.function, pool);
         let mut dues = Vec::new();
         while let Below::Instance(_, slot) = descent.below(pool, &self.engine.slots) {
             dues.push(Nanos(slot.due.load(Relaxed)));

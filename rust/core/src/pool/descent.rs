@@ -6,14 +6,15 @@
 //! # Under threads
 //!
 //! The word tells late: who takes an instance changes its word a moment after, and one about to be pushed has its old word but may get another
-//! link. So a look may come upon an instance that has just left the stack, in the extreme for another function, or upon a link that does not
-//! last, and the way goes on from there: some instances are looked at twice or not at all. What that costs is a keep-alive that ends too soon or
+//! link. So a look may come upon an instance that has just left the stack, or upon a link that does not last, and the way goes on from there,
+//! but not to another function's: some instances are looked at twice or not at all. What that costs is a keep-alive that ends too soon or
 //! late. The way ends all the same, as looks are counted; whoever pushes an instance arms the function's timer afterwards, for another visit;
 //! and looks change nothing but ends of keep-alives, by compare-exchange: what is retired is taken off the top like anything else.
 
 use std::collections::VecDeque;
 
 use super::Pool;
+use crate::ids::FunctionId;
 use crate::nanos::Nanos;
 use crate::sync::{Ordering, fence};
 use crate::table::{Slot, SlotTable, State, Word};
@@ -23,6 +24,7 @@ use crate::table::{Slot, SlotTable, State, Word};
 pub(crate) struct Descent {
     /// When it began: what was due by then is overdue, however many steps it takes.
     pub(crate) began: Nanos,
+    function: FunctionId,
     /// The instance looked at last, and its word then; `None`: the way begins at the top.
     last: Option<(u32, Word)>,
     /// How many more instances there can be.
@@ -54,9 +56,9 @@ const UNPROMISED: u64 = 64;
 const MOST_HOMELESS: usize = if cfg!(any(test, pilotlight_loom)) { 3 } else { 4096 };
 
 impl Descent {
-    pub(crate) fn new(now: Nanos, pool: &Pool) -> Self {
+    pub(crate) fn new(now: Nanos, function: FunctionId, pool: &Pool) -> Self {
         let (last, left) = from_top(pool);
-        Self { began: now, last, left, homeless: VecDeque::new(), placing: false, next: None, again: false }
+        Self { began: now, function, last, left, homeless: VecDeque::new(), placing: false, next: None, again: false }
     }
 
     /// Begins again at the top, to give homeless times to the instances there.
@@ -98,7 +100,7 @@ impl Descent {
         let Some(index) = index else { return Below::Bottom };
         let slot = slots.at(index);
         let word = slot.word();
-        if self.left == 0 || word.state() != State::Idle {
+        if self.left == 0 || word.state() != State::Idle || slot.holder() != self.function {
             return Below::Lost;
         }
         self.left -= 1;

@@ -25,7 +25,8 @@ impl FreeStack {
         let mut backoff = Backoff::new();
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
-            link.store(top(head), Ordering::Relaxed);
+            // Released for a descent, which comes to the instance by another way than the head.
+            link.store(top(head), Ordering::Release);
             if self.head.compare_exchange_weak(head, successor(head, index + 1), Ordering::Release, Ordering::Relaxed).is_ok() {
                 return;
             }
