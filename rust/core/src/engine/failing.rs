@@ -7,6 +7,11 @@
 //! may be at fault, or the platform lost them all: then one is replaced, and further ones after 1 s, 2 s … 30 s. An instance started
 //! meanwhile counts as failing until it does well, which also ends the pacing.
 //!
+//! # Ordering
+//!
+//! An instance that goes leaves the demand first and then, with release, those that fail. Who asks reads them the other way round, with
+//! acquire: one that has just gone may be counted as failing, and is not taken for one that does better.
+//!
 //! Cost: a good end of an instance that was not failing takes a look at the word that it changes anyway.
 
 use super::Engine;
@@ -22,7 +27,7 @@ impl Engine {
             return false;
         }
         let mut cold = lock(&function.cold);
-        let others_failing = function.failing.load(Ordering::Relaxed).saturating_sub(1);
+        let others_failing = function.failing.load(Ordering::Acquire).saturating_sub(1);
         let others = function.instances(&cold).saturating_sub(1);
         let replaced = others > others_failing || cold.trouble.as_ref().is_none_or(|trouble| trouble.replacements.until() <= now);
         if replaced {

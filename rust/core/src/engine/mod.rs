@@ -176,12 +176,12 @@ impl Engine {
 
     /// Books what the slot has counted and measured for the function; from now on it measures something else.
     fn book(function: &Function, slot: &Slot, next: Span, now: Nanos) {
-        if slot.is_failing_instance() {
-            function.failing.fetch_sub(1, Ordering::Relaxed);
+        let closed = slot.close(next, now);
+        if closed.was_failing {
+            function.failing.fetch_sub(1, Ordering::Release);
         }
-        let (given, time) = slot.close(next, now);
-        function.ledger.book_given(given);
-        function.ledger.book_slot(&time);
+        function.ledger.book_given(closed.given);
+        function.ledger.book_slot(&closed.time);
     }
 
     fn facts(&self, now: Nanos, function: &Function) -> Facts {

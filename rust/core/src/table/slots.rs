@@ -4,7 +4,7 @@
 //!
 //! | bits  | field      | meaning |
 //! |-------|------------|---------|
-//! | 0–2   | state      | [`State`] |
+//! | 0–2   | state      | [`State`]; bits 3–5 are free |
 //! | 6–7   | failures   | requests in a row that have failed on this instance, at most three |
 //! | 8–31  | epoch      | requests this slot was given, after 2²⁴ − 1 from 1 again: makes a compare-exchange by a late Idle fail |
 //! | 32–63 | generation | uses of this place in the table, modulo 2³² |
@@ -176,15 +176,13 @@ impl Slot {
     }
 
     /// Ends what the slot's clock measures at a transition the caller has just made, or may make alone, and measures something else.
-    /// Returns the requests that an instance was given, which are over, and the time.
-    pub(crate) fn close(&self, span: Span, now: Nanos) -> (u64, SlotTime) {
-        let given = if self.clock.began().span() == Span::Instance { self.word().epoch() } else { 0 };
-        (given, self.clock.begin(span, now))
-    }
-
-    /// Is it an instance whose last request failed? For whoever may close its account.
-    pub(crate) fn is_failing_instance(&self) -> bool {
-        self.clock.began().span() == Span::Instance && self.word().is_failing()
+    pub(crate) fn close(&self, span: Span, now: Nanos) -> Closed {
+        let instance = (self.clock.began().span() == Span::Instance).then(|| self.word());
+        Closed {
+            given: instance.map_or(0, Word::epoch),
+            was_failing: instance.is_some_and(Word::is_failing),
+            time: self.clock.begin(span, now),
+        }
     }
 
     /// Since when the instance of this word has been busy; `None`: it is so no longer.
@@ -218,6 +216,16 @@ impl Slot {
             }
         }
     }
+}
+
+/// What a slot's clock has ceased to measure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Closed {
+    /// Requests that an instance was given; they are over.
+    pub(crate) given: u64,
+    /// It was an instance whose last request failed.
+    pub(crate) was_failing: bool,
+    pub(crate) time: SlotTime,
 }
 
 /// What a slot counted and measured for its function.
@@ -342,7 +350,7 @@ mod tests {
             slot.clock.turn_free(Nanos(20));
             assert_eq!(booked + slot.account(Nanos(25)).unwrap().1.ended, LAST_EPOCH + request);
         }
-        assert_eq!(booked + slot.close(Span::Retiring, Nanos(30)).0, LAST_EPOCH + 2);
+        assert_eq!(booked + slot.close(Span::Retiring, Nanos(30)).given, LAST_EPOCH + 2);
     }
 
     #[test]
