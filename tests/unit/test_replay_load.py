@@ -1,15 +1,13 @@
 """The load generator's schedule, on a clock that the test moves."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from pilotlight.replay.clock import TraceClock
-from pilotlight.replay.load import CHUNK, LoadGenerator, requests_of
-from pilotlight.replay.slots import Function, SlotState, SlotTable, uuids
+from pilotlight.replay.load import CHUNK, LoadGenerator, requests_of, uuids
 from pilotlight.replay.statistics import Statistics
 from pilotlight.traces.trace import FunctionTable, Trace
 from pilotlight.wire import simulator_pb2 as wire
@@ -43,11 +41,25 @@ class LateClock(TraceClock):
             self.moment_ns += 500 * MS
 
 
-class ObligingScaler:
-    """Answers at once with a free instance of its own; remembers what it was told."""
+class Books:
+    """The books of a platform without slots: every instance may execute anything."""
 
-    def __init__(self, instances: Callable[[], str]) -> None:
-        self.instances = instances
+    def begin_execution(self, instance_id: str, key: str) -> tuple[str | None, str]:
+        del key
+        return None, instance_id
+
+    def end_execution(self, slot_id: str) -> None:
+        pass
+
+    def account(self, now_ns: int) -> tuple[int, int, int, int, int, int]:
+        del now_ns
+        return 0, 0, 0, 0, 0, 0
+
+
+class ObligingScaler:
+    """Answers at once; remembers what it was told."""
+
+    def __init__(self) -> None:
         self.assigns: list[wire.AssignRequest] = []
         self.idles: list[wire.IdleRequest] = []
 
@@ -55,7 +67,7 @@ class ObligingScaler:
         assert timeout is None
         self.assigns.append(request)
         assignment = wire.Assignment(
-            request_id=request.request_id, meta_key=request.meta_data.key, instance_id=self.instances()
+            request_id=request.request_id, meta_key=request.meta_data.key, instance_id=request.request_id
         )
         return wire.AssignReply(status=wire.Ok, assigment=assignment)
 
@@ -79,23 +91,13 @@ def trace_of(arrival_ns: list[int], status: list[int] | None = None) -> Trace:
 
 
 async def play(trace: Trace, clock: LateClock) -> tuple[Statistics, ObligingScaler]:
-    slots = SlotTable(uuids("slots"))
-    slots.functions = {"f": Function(128, 0)}
-
-    def fresh_instance() -> str:
-        slot = slots.begin_create(128, 0)
-        slot.state = SlotState.CREATED
-        slots.begin_init(slot.slot_id, slot.slot_id, "f")
-        slot.state = SlotState.READY
-        return slot.slot_id
-
-    scaler = ObligingScaler(fresh_instance)
+    scaler, books = ObligingScaler(), Books()
     files = {"requests": Path("r"), "metas": Path("m")}
-    statistics = Statistics(run_id="x", **files, planned=len(trace), slots=slots, clock=clock)
+    statistics = Statistics(run_id="x", **files, planned=len(trace), slots=books, clock=clock)
     load = LoadGenerator(
         trace=trace,
         scaler=cast("ScalerAsyncStub", scaler),
-        slots=slots,
+        instances=books,
         statistics=statistics,
         clock=clock,
         ids=uuids("requests"),

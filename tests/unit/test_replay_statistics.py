@@ -6,7 +6,6 @@ import pytest
 
 from pilotlight.replay.clock import TraceClock
 from pilotlight.replay.report import as_json, succeeded
-from pilotlight.replay.slots import SlotTable, uuids
 from pilotlight.replay.statistics import FailureKind, Statistics
 
 MS = 1_000_000
@@ -43,22 +42,36 @@ class ManualClock(TraceClock):
         return self.moment_ns
 
 
+class Books:
+    """The books of slots that are created and stay."""
+
+    def __init__(self) -> None:
+        self.slots: list[tuple[int, int]] = []
+
+    def create(self, memory_mb: int, since_ns: int) -> None:
+        self.slots.append((memory_mb, since_ns))
+
+    def account(self, now_ns: int) -> tuple[int, int, int, int, int, int]:
+        held = sum(memory_mb * (now_ns - since_ns) for memory_mb, since_ns in self.slots)
+        return held, len(self.slots), len(self.slots), 0, 0, 0
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
 
 
 @pytest.fixture
-def slots() -> SlotTable:
-    return SlotTable(uuids("1"))
+def slots() -> Books:
+    return Books()
 
 
 @pytest.fixture
-def statistics(slots: SlotTable, clock: ManualClock) -> Statistics:
+def statistics(slots: Books, clock: ManualClock) -> Statistics:
     return new_statistics(slots, clock)
 
 
-def new_statistics(slots: SlotTable, clock: ManualClock, planned: int = 10_000) -> Statistics:
+def new_statistics(slots: Books, clock: ManualClock, planned: int = 10_000) -> Statistics:
     files = {"requests": Path("set/requests"), "metas": Path("set/metas")}
     return Statistics(run_id="set", **files, planned=planned, slots=slots, clock=clock)
 
@@ -72,9 +85,9 @@ def test_statistics_have_the_contests_keys_in_its_order(statistics: Statistics) 
 
 
 def test_times_are_whole_seconds_truncated_each_for_itself(
-    statistics: Statistics, slots: SlotTable, clock: ManualClock
+    statistics: Statistics, slots: Books, clock: ManualClock
 ) -> None:
-    slots.begin_create(1024, 0)
+    slots.create(1024, 0)
     statistics.assigned(0, 1_900 * MS)
     statistics.executed(2_900 * MS, 1024)
     statistics.idled(0, 900 * MS)
@@ -95,22 +108,22 @@ def test_times_are_whole_seconds_truncated_each_for_itself(
 
 
 def test_live_slots_accrue_until_the_end_and_not_after(
-    statistics: Statistics, slots: SlotTable, clock: ManualClock
+    statistics: Statistics, slots: Books, clock: ManualClock
 ) -> None:
-    slots.begin_create(2048, 0)
+    slots.create(2048, 0)
     for now_s, expected in ((1, 2), (10, 20)):
         clock.moment_ns = now_s * S
         assert statistics.contest_json()["totalSlotTimeInGBs"] == expected
     statistics.end()
     clock.moment_ns = 99 * S
-    slots.begin_create(2048, 99 * S)
+    slots.create(2048, 99 * S)
     contest = statistics.contest_json()
     assert (contest["totalSlotTimeInGBs"], contest["totalLiveSlotCount"]) == (20, 1)
     assert contest["endTime"] != "not end yet"
 
 
-def test_slot_left_by_one_data_set_costs_the_next_from_its_start(slots: SlotTable, clock: ManualClock) -> None:
-    slots.begin_create(1024, 0)
+def test_slot_left_by_one_data_set_costs_the_next_from_its_start(slots: Books, clock: ManualClock) -> None:
+    slots.create(1024, 0)
     clock.moment_ns = 100 * S
     following = new_statistics(slots, clock)
     clock.moment_ns = 107 * S
@@ -132,7 +145,7 @@ def test_run_succeeds_above_the_floor_only(statistics: Statistics, failures: int
     assert report["statistics"]["failedRequestsCount"] == failures
 
 
-def test_quantiles_are_measured_times_and_skip_the_unmeasured(slots: SlotTable, clock: ManualClock) -> None:
+def test_quantiles_are_measured_times_and_skip_the_unmeasured(slots: Books, clock: ManualClock) -> None:
     statistics = new_statistics(slots, clock, planned=250)
     for row in range(200):
         statistics.assigned(row, (row + 1) * MS)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from pilotlight.replay.slots import SlotAccount
 from pilotlight.simulation.score import ContestScore, ContestStatistics, contest_score
 from pilotlight.traces.trace import MB_PER_GB, NS_PER_MS, NS_PER_S
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pilotlight.replay.clock import TraceClock
-    from pilotlight.replay.slots import SlotTable
 
 MB_NS_PER_GB_S = MB_PER_GB * NS_PER_S
 
@@ -50,6 +48,38 @@ class FailureKind(enum.Enum):
     GAVE_UP = "gave_up"
 
 
+class SlotAccount(NamedTuple):
+    """What all slots came to, up to some moment.
+
+    Attributes:
+        held_mb_ns: their memory-time, MB·ns of trace time.
+        live: slots not destroyed, those being created included.
+        created: slots ever asked for.
+        destroyed_busy: slots destroyed while a request was executing on them.
+        answered: CreateSlot and Init calls that were carried out and answered.
+        late_ns: how much later than due they were answered, all together, trace time.
+    """
+
+    held_mb_ns: int
+    live: int
+    created: int
+    destroyed_busy: int
+    answered: int
+    late_ns: int
+
+    def since(self, earlier: SlotAccount) -> SlotAccount:
+        """Return what was added; `live` stays, for slots outlive the span."""
+        added = (now - then for now, then in zip(self, earlier, strict=True))
+        return SlotAccount(*added)._replace(live=self.live)
+
+
+class SlotBooks(Protocol):
+    """Where the account of the slots is kept: `_core.ContestPlatform`."""
+
+    def account(self, now_ns: int) -> tuple[int, int, int, int, int, int]:
+        """Return the fields of `SlotAccount` up to a moment."""
+
+
 class Statistics:
     """The account of one data set.
 
@@ -63,7 +93,7 @@ class Statistics:
     """
 
     def __init__(
-        self, *, run_id: str, requests: Path, metas: Path, planned: int, slots: SlotTable, clock: TraceClock
+        self, *, run_id: str, requests: Path, metas: Path, planned: int, slots: SlotBooks, clock: TraceClock
     ) -> None:
         self.run_id = run_id
         self.planned = planned
@@ -83,7 +113,7 @@ class Statistics:
         self._idle_sum_ns = 0
         self._began_at = datetime.now().astimezone()
         self._ended_at: datetime | None = None
-        self._began = slots.account(clock.now_ns())
+        self._began = self._account()
         self._final: SlotAccount | None = None
 
     def issue(self, row: int, late_ns: int) -> None:
@@ -115,7 +145,7 @@ class Statistics:
 
     def end(self) -> None:
         """Freeze the account: slots that are left cost this data set nothing more."""
-        self._final = self._slots.account(self._clock.now_ns())
+        self._final = self._account()
         self._ended_at = datetime.now().astimezone()
 
     @property
@@ -130,13 +160,7 @@ class Statistics:
 
     def slots(self) -> SlotAccount:
         """Return what the slots came to since this data set's start; `live` counts those of earlier ones too."""
-        account = self._final or self._slots.account(self._clock.now_ns())
-        return SlotAccount(
-            account.held_mb_ns - self._began.held_mb_ns,
-            account.live,
-            account.created - self._began.created,
-            account.destroyed_busy - self._began.destroyed_busy,
-        )
+        return (self._final or self._account()).since(self._began)
 
     def score(self) -> ContestScore:
         """Return the contest's score and its terms."""
@@ -174,6 +198,9 @@ class Statistics:
         if len(late_ns) == 0:
             return {"mean": 0.0, "max": 0.0}
         return {"mean": _ms(float(late_ns.mean())), "max": _ms(int(late_ns.max()))}
+
+    def _account(self) -> SlotAccount:
+        return SlotAccount(*self._slots.account(self._clock.now_ns()))
 
     def _sums(self) -> ContestStatistics:
         return ContestStatistics(
