@@ -15,7 +15,7 @@ from rich.console import Console
 
 from pilotlight.config import parse_duration, split_address
 from pilotlight.replay.progress import follow
-from pilotlight.replay.report import as_json, as_table, succeeded
+from pilotlight.replay.report import as_json, as_table, notes, succeeded
 from pilotlight.traces.trace import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
@@ -131,6 +131,11 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
     show_default=True,
     help="Keep the platform this long at most (wall time) after the statistics close, while the scaler has slots.",
 )
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Fail requests whose Assignment names another request or function than they asked for.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random ids.")
 @click.option(
     "--json",
@@ -154,6 +159,7 @@ def replay(
     connect_timeout: float,
     create_ms: float,
     linger: float,
+    strict: bool,
     seed: int,
     json_file: TextIO | None,
 ) -> None:
@@ -161,7 +167,7 @@ def replay(
 
     Each DATASET is a folder with a `requests` and a `metas` file, or a trace of any other format that `simulate` reads;
     they are played one after the other. The exit status
-    is 0 if more than 99.95 % of each data set's requests succeeded, 1 if not, 2 on bad input.
+    is 0 if more than 99.95 % of each data set's requests succeeded and none was lost, 1 if not, 2 on bad input.
     """
     # gRPC reads its environment when it is loaded. Its default listener hands every event to another thread and costs a
     # quarter of the load generator's time; a name that a later version no longer knows is ignored.
@@ -182,6 +188,7 @@ def replay(
         start_s=start,
         length_s=length,
         linger_s=linger,
+        strict=strict,
     )
     if posted is None:
         posted = 0 if datasets else 1
@@ -190,7 +197,10 @@ def replay(
     session = Session(options, [find_data_set(path, start_s=start, length_s=length) for path in datasets], posted)
     results = _event_loop()(_play(session, Console(stderr=True)))
     to_stdout = json_file is not None and json_file.name == "<stdout>"
-    Console(stderr=to_stdout).print(as_table(results))
+    console = Console(stderr=to_stdout)
+    console.print(as_table(results))
+    for line in notes(results):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if json_file is not None:
         report = {**as_json(results, speed=speed, seed=seed), "slots_left": session.slots_left}
         json.dump(report, json_file, indent=2)

@@ -83,6 +83,7 @@ class LoadGenerator:
         clock: trace time.
         ids: the requests' ids to come.
         assign_timeout_ns: deadline of each Assign in trace time; None sets none.
+        strict: an Assignment that names another request or function fails its request.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class LoadGenerator:
         clock: TraceClock,
         ids: Iterator[str],
         assign_timeout_ns: int | None = None,
+        strict: bool = False,
     ) -> None:
         self._trace = trace
         self._scaler = scaler
@@ -103,6 +105,7 @@ class LoadGenerator:
         self._clock = clock
         self._ids = ids
         self._assign_timeout_s = None if assign_timeout_ns is None else clock.wall_s(assign_timeout_ns)
+        self._strict = strict
         table = trace.functions
         columns = (table.keys, table.runtimes, table.timeout_s.tolist(), table.memory_mb.tolist())
         self._metas = [
@@ -155,6 +158,8 @@ class LoadGenerator:
             self._statistics.finish(failure.kind, str(failure))
         except asyncio.CancelledError:
             self._statistics.finish(FailureKind.GAVE_UP, "not over when the run ended")
+        except Exception as error:  # noqa: BLE001 (whatever it was, the request is over and did not succeed)
+            self._statistics.finish(FailureKind.UNEXPECTED, f"{type(error).__name__}: {error}")
         else:
             self._statistics.finish()
 
@@ -170,6 +175,7 @@ class LoadGenerator:
         finally:
             # Before Idle is called: the scaler may hand the instance out again before it has answered.
             self._instances.end_execution(slot_id)
+        self._statistics.ended(request.row, self._clock.now_ns() - begun_ns - request.duration_ns)
         self._statistics.executed(request.duration_ns, meta.memory_in_mb)
         await self._idle(request, assignment)
 
@@ -188,7 +194,18 @@ class LoadGenerator:
             self._statistics.assigned(request.row, self._clock.now_ns() - begun_ns)
         if reply.status != wire.Ok:
             raise RequestFailed(FailureKind.ASSIGN_REFUSED, _status_text(reply))
+        self._compare(message, reply.assigment)
         return reply.assigment
+
+    def _compare(self, request: wire.AssignRequest, assignment: wire.Assignment) -> None:
+        """Note an assignment that names another request or another function than it answers."""
+        asked, named = (request.request_id, request.meta_data.key), (assignment.request_id, assignment.meta_key)
+        if named == asked:
+            return
+        text = f"request {asked[0]!r} of function {asked[1]!r} was given one of request {named[0]!r}, {named[1]!r}"
+        self._statistics.foreign(text)
+        if self._strict:
+            raise RequestFailed(FailureKind.FOREIGN_ASSIGNMENT, text)
 
     async def _idle(self, request: Request, assignment: wire.Assignment) -> None:
         bad = request.status != STATUS_OK
@@ -214,7 +231,9 @@ def _rpc_text(error: grpc.aio.AioRpcError) -> str:
 
 
 def _status_text(reply: wire.AssignReply | wire.IdleReply) -> str:
-    return f"{wire.Status.Name(reply.status)}: {reply.error_message}"
+    known = wire.Status.values()
+    name = wire.Status.Name(reply.status) if reply.status in known else f"unknown status {reply.status}"
+    return f"{name}: {reply.error_message}"
 
 
 def uuids(seed: str) -> Iterator[str]:

@@ -61,6 +61,7 @@ class Options:
         length_s: how long the slice is; None plays to the end.
         linger_s: how long at most the platform stays up after the web statistics have closed, for the scaler to give
             back its slots, wall time.
+        strict: an Assignment that names another request or function fails its request.
     """
 
     scaler: str
@@ -76,6 +77,7 @@ class Options:
     start_s: float
     length_s: float | None
     linger_s: float = 0.0
+    strict: bool = False
 
 
 class DataSet(NamedTuple):
@@ -177,6 +179,7 @@ class Session:
             clock=self._clock,
             ids=self._request_ids,
             assign_timeout_ns=options.assign_timeout_ns,
+            strict=options.strict,
         )
         last_ns = await load.issue()
         longest_ns = max(options.tail_ns, int(trace.duration_ns.max()))

@@ -45,7 +45,9 @@ class FailureKind(enum.Enum):
     ALREADY_ASSIGNED = "already_assigned"
     IDLE_RPC_ERROR = "idle_rpc_error"
     IDLE_REFUSED = "idle_refused"
+    FOREIGN_ASSIGNMENT = "foreign_assignment"
     GAVE_UP = "gave_up"
+    UNEXPECTED = "unexpected"
 
 
 class SlotAccount(NamedTuple):
@@ -101,7 +103,11 @@ class Statistics:
         self.finished = 0
         self.failures: Counter[FailureKind] = Counter()
         self.first_failure: dict[FailureKind, str] = {}
+        self.foreign_assignments = 0
+        """Assignments that named another request or function than they answered."""
+        self.first_foreign: str | None = None
         self._late_ns = np.full(planned, UNMEASURED, dtype=np.int64)
+        self._ended_late_ns = np.full(planned, UNMEASURED, dtype=np.int64)
         self._assign_ns = np.full(planned, UNMEASURED, dtype=np.int64)
         self._idle_ns = np.full(planned, UNMEASURED, dtype=np.int64)
         self._files = (requests, metas)
@@ -125,6 +131,15 @@ class Statistics:
         """Note the time a request spent inside Assign, however it ended."""
         self._assign_ns[row] = waited_ns
         self._schedule_sum_ns += waited_ns
+
+    def foreign(self, text: str) -> None:
+        """Note an assignment that named another request or function; `text` says which."""
+        self.foreign_assignments += 1
+        self.first_foreign = self.first_foreign or text
+
+    def ended(self, row: int, late_ns: int) -> None:
+        """Note how long after its moment an execution was ended."""
+        self._ended_late_ns[row] = late_ns
 
     def executed(self, duration_ns: int, memory_mb: int) -> None:
         """Note an execution by its duration in the data set, so that late timers change no sum."""
@@ -157,6 +172,11 @@ class Statistics:
     def success_rate(self) -> float:
         """Share of the finished requests that did not fail; 1 before any finished."""
         return 1 - self.failed / self.finished if self.finished else 1.0
+
+    @property
+    def uncounted(self) -> int:
+        """Count the requests of the data set that are not over; 0 once a sound run has ended."""
+        return self.planned - self.finished
 
     def slots(self) -> SlotAccount:
         """Return what the slots came to since this data set's start; `live` counts those of earlier ones too."""
@@ -192,12 +212,19 @@ class Statistics:
         """Return the quantiles of the time inside `assign` and inside `idle`, failed calls included."""
         return {"assign": _quantiles_ms(self._assign_ns), "idle": _quantiles_ms(self._idle_ns)}
 
-    def issue_lag_ms(self) -> dict[str, float]:
-        """Return the `mean` and the `max` of how late requests were issued."""
-        late_ns = self._late_ns[self._late_ns != UNMEASURED]
-        if len(late_ns) == 0:
-            return {"mean": 0.0, "max": 0.0}
-        return {"mean": _ms(float(late_ns.mean())), "max": _ms(int(late_ns.max()))}
+    def lag_ms(self) -> dict[str, dict[str, float]]:
+        """Return how late this program itself was, as the `mean` and, where every case is kept, the `max`.
+
+        `issue`: requests after their moments; `end`: executions after theirs, which is also how long replies wait for
+        the event loop; `platform`: CreateSlot and Init after theirs.
+        """
+        slots = self.slots()
+        platform_ns = slots.late_ns / slots.answered if slots.answered else 0.0
+        return {
+            "issue": _mean_and_max_ms(self._late_ns),
+            "end": _mean_and_max_ms(self._ended_late_ns),
+            "platform": {"mean": _ms(platform_ns)},
+        }
 
     def _account(self) -> SlotAccount:
         return SlotAccount(*self._slots.account(self._clock.now_ns()))
@@ -222,6 +249,13 @@ def _quantiles_ms(column_ns: NDArray[np.int64]) -> dict[str, float]:
         return dict.fromkeys(QUANTILES, 0.0)
     quantiles_ns = np.quantile(times_ns, list(QUANTILES.values()), method="inverted_cdf")
     return {name: _ms(time_ns) for name, time_ns in zip(QUANTILES, quantiles_ns.tolist(), strict=True)}
+
+
+def _mean_and_max_ms(column_ns: NDArray[np.int64]) -> dict[str, float]:
+    times_ns = column_ns[column_ns != UNMEASURED]
+    if len(times_ns) == 0:
+        return {"mean": 0.0, "max": 0.0}
+    return {"mean": _ms(float(times_ns.mean())), "max": _ms(int(times_ns.max()))}
 
 
 def _ms(time_ns: float) -> float:

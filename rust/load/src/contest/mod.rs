@@ -4,6 +4,7 @@
 //! never as a gRPC status. It serves from a thread of its own, so that what a scaler waits for is not the load generator's.
 
 mod clock;
+mod ids;
 mod slots;
 
 use std::collections::HashMap;

@@ -5,9 +5,7 @@
 
 use std::collections::HashMap;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
+use super::ids::Ids;
 use crate::wire::Status;
 
 /// What the platform knows about a function. Times are trace time.
@@ -79,7 +77,7 @@ pub(super) struct SlotTable {
     slots: HashMap<String, Slot>,
     /// Slot ids by the scaler's names.
     instances: HashMap<String, String>,
-    ids: ChaCha8Rng,
+    ids: Ids,
     live_mb: u64,
     changed_ns: u64,
     account: SlotAccount,
@@ -92,7 +90,7 @@ impl SlotTable {
             functions: HashMap::new(),
             slots: HashMap::new(),
             instances: HashMap::new(),
-            ids: ChaCha8Rng::seed_from_u64(seed),
+            ids: Ids::new(seed),
             live_mb: 0,
             changed_ns: 0,
             account: SlotAccount::default(),
@@ -115,7 +113,7 @@ impl SlotTable {
             let text = format!("resource_config.memory_in_megabytes is {memory_mb}; it must be positive, and possible");
             return Err(Refused(Status::InvalidArgument, text));
         };
-        let id = uuid(&mut self.ids);
+        let id = self.ids.next();
         self.change(live_mb, now_ns);
         let slot = Slot { memory_mb, state: State::Creating, key: String::new(), instance_id: String::new(), busy: false };
         self.slots.insert(id.clone(), slot);
@@ -222,13 +220,6 @@ impl SlotTable {
 
 fn not_found(id: &str) -> Refused {
     Refused(Status::NotFound, format!("slot {id} not found"))
-}
-
-/// A random UUID (version 4).
-fn uuid(random: &mut ChaCha8Rng) -> String {
-    let bits = (random.random::<u128>() & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let digits = format!("{bits:032x}");
-    format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
 }
 
 #[cfg(test)]
@@ -389,14 +380,5 @@ mod tests {
         // The first request ends; the second one goes on.
         table.end_execution(&first);
         assert_eq!(table.begin_execution("i", "small").expect_err("busy").0, Unusable::AlreadyAssigned);
-    }
-
-    #[test]
-    fn slot_ids_are_uuids_that_repeat_with_the_seed_only() {
-        let ids = [1, 1, 2].map(|seed| SlotTable::new(seed).begin_create(1, 0).expect("a slot"));
-        assert!(ids[0] == ids[1] && ids[1] != ids[2]);
-        let parts: Vec<_> = ids[0].split('-').collect();
-        assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
-        assert!(parts[2].starts_with('4') && "89ab".contains(&parts[3][..1]), "{}", ids[0]);
     }
 }
