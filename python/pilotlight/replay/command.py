@@ -76,6 +76,21 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
     help="Play N more data sets, named by POST /start.  [default: 1 without DATASET, else 0]",
 )
 @click.option(
+    "--data-root",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    default=".",
+    show_default=True,
+    help="POST /start may name files in this folder only.",
+)
+@click.option(
+    "--web-name",
+    "web_names",
+    metavar="HOST",
+    multiple=True,
+    help="A further name by which clients may reach the statistics, beside their address and localhost; repeatable.",
+)
+@click.option(
     "--speed",
     type=click.FloatRange(min=0, min_open=True),
     default=1.0,
@@ -150,6 +165,8 @@ def replay(
     platform_address: str,
     web_address: str,
     posted: int | None,
+    data_root: Path,
+    web_names: tuple[str, ...],
     speed: float,
     start: float,
     length: float | None,
@@ -189,6 +206,8 @@ def replay(
         length_s=length,
         linger_s=linger,
         strict=strict,
+        data_root=data_root,
+        web_names=web_names,
     )
     if posted is None:
         posted = 0 if datasets else 1

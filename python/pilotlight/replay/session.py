@@ -62,6 +62,8 @@ class Options:
         linger_s: how long at most the platform stays up after the web statistics have closed, for the scaler to give
             back its slots, wall time.
         strict: an Assignment that names another request or function fails its request.
+        data_root: the folder whose files POST /start may name.
+        web_names: hosts by which clients may reach the web statistics, beside their address.
     """
 
     scaler: str
@@ -78,6 +80,8 @@ class Options:
     length_s: float | None
     linger_s: float = 0.0
     strict: bool = False
+    data_root: Path = Path()
+    web_names: tuple[str, ...] = ()
 
 
 class DataSet(NamedTuple):
@@ -142,9 +146,11 @@ class Session:
         Raises:
             ConfigError: an address cannot be listened on, or the scaler does not answer.
         """
+        options = self.options
+        web = serve_web(self, options.web_address, data_root=options.data_root, names=options.web_names)
         with self._platform() as platform:
             self.platform_port = platform.port
-            async with serve_web(self, self.options.web_address) as self.web_port, self._connected() as channel:
+            async with web as self.web_port, self._connected() as channel:
                 results = [await self._play(await self._queue.get(), platform, channel) for _ in range(self._expected)]
             self.slots_left = await self._linger(platform)
         return results
