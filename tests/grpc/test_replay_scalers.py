@@ -137,7 +137,7 @@ async def test_slot_destroyed_under_its_request_is_reported() -> None:
 )
 async def test_status_that_the_protocol_lacks_is_named(kind: type[Reference], expected: str) -> None:
     report = await replayed(kind, workload([0]))
-    assert report["data_sets"][0]["failures"][expected]["first"] == "unknown status 99: "
+    assert report["data_sets"][0]["failures"][expected]["first"] == "unknown status 99: no error_message"
 
 
 @pytest.mark.parametrize(

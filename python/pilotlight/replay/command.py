@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import math
 import os
 import signal
 import sys
@@ -36,6 +37,13 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> 
         return None if value is None else parse_duration(value)
     except ValueError as error:
         raise click.BadParameter(f"{value!r}: {error}", ctx, param) from None
+
+
+def _finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """Check that a number is one; click's ranges let NaN and infinity pass."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number", ctx, param)
+    return value
 
 
 def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -98,6 +106,7 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @click.option(
     "--speed",
     type=click.FloatRange(min=0, min_open=True),
+    callback=_finite,
     default=1.0,
     show_default=True,
     help="Trace time per wall time; other times are trace time unless said otherwise, and so are all results.",
@@ -141,7 +150,12 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
     help="Wait this long for the scaler to answer at first (wall time).",
 )
 @click.option(
-    "--create-ms", type=click.FloatRange(min=0), default=105.0, show_default=True, help="How long CreateSlot takes."
+    "--create-ms",
+    type=click.FloatRange(min=0),
+    callback=_finite,
+    default=105.0,
+    show_default=True,
+    help="How long CreateSlot takes.",
 )
 @click.option(
     "--linger",

@@ -233,7 +233,7 @@ def _rpc_text(error: grpc.aio.AioRpcError) -> str:
 def _status_text(reply: wire.AssignReply | wire.IdleReply) -> str:
     known = wire.Status.values()
     name = wire.Status.Name(reply.status) if reply.status in known else f"unknown status {reply.status}"
-    return f"{name}: {reply.error_message}"
+    return f"{name}: {reply.error_message or 'no error_message'}"
 
 
 def uuids(seed: str) -> Iterator[str]:

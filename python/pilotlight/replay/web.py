@@ -58,6 +58,7 @@ async def serve_web(player: Player, address: str, *, data_root: Path, names: Seq
     host, port = split_address(address)
     app = web.Application(middlewares=[_only_for(Names([host, *names]))], client_max_size=LONGEST_BODY)
     app.add_routes([web.get("/", routes.statistics), web.post("/start", routes.start)])
+    # A compressed body stays as it is, which is no JSON: unpacked it could be of any size.
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False)
     await runner.setup()
     try:

@@ -20,7 +20,7 @@ impl TraceClock {
     /// Reads the trace time.
     #[must_use]
     pub fn now_ns(&self) -> u64 {
-        self.at_origin_ns + nanoseconds(self.origin.elapsed().mul_f64(self.speed))
+        self.at_origin_ns.saturating_add(nanoseconds(span(self.origin.elapsed().as_secs_f64() * self.speed)))
     }
 
     /// Returns at a moment of trace time or as soon after as the timer can; at once when it has passed.
@@ -36,9 +36,13 @@ impl TraceClock {
     }
 
     fn wall(&self, trace_ns: u64) -> Duration {
-        // What is longer than a clock can tell is waited for as long as that.
-        Duration::try_from_secs_f64(Duration::from_nanos(trace_ns).as_secs_f64() / self.speed).unwrap_or(Duration::MAX / 2)
+        span(Duration::from_nanos(trace_ns).as_secs_f64() / self.speed)
     }
+}
+
+/// What is longer than a clock can tell counts as that long.
+fn span(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX / 2)
 }
 
 fn nanoseconds(time: Duration) -> u64 {

@@ -127,7 +127,7 @@ impl Contest {
             }
         };
         let mut unfinished = Unfinished { slots: self.slots.clone(), clock: self.clock, id: Some(id.clone()) };
-        let due_ns = begun_ns + self.create_ns;
+        let due_ns = begun_ns.saturating_add(self.create_ns);
         self.clock.sleep_until(due_ns).await;
         let slot =
             Slot { id, resource_config: Some(config), create_time: epoch_ms(), create_duration_in_ms: self.clock.wall_ms(self.create_ns) };
