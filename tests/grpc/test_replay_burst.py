@@ -61,3 +61,5 @@ async def test_five_thousand_requests_in_a_second_all_succeed(start_scaler: Star
     )
     (result,) = await Session(options, [DataSet("burst", Path("r"), Path("m"), burst())]).run()
     assert (result.finished, result.failed, result.first_failure) == (REQUESTS, 0, {})
+    # The scaler and the platform count the same slots, each once.
+    assert scaler.ledger()["starts"] == result.slots().created
