@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import signal
 import socket
 import sys
@@ -181,6 +182,21 @@ def test_bad_input_exits_2_and_is_named(arguments: list[str], said: str, capsys:
     out, err = capsys.readouterr()
     assert (ended.value.code, out) == (2, "")
     assert said in err
+
+
+async def test_scaler_may_open_as_many_connections_as_the_system_allows(scaler: tuple[StartsForEach, str]) -> None:
+    web_port = free_port()
+    arguments = ["--scaler", scaler[1], "--platform-address", "127.0.0.1:0", "--web-address", f"127.0.0.1:{web_port}"]
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", 'ulimit -Sn 100; exec "$@"', "sh", *COMMAND, *arguments), stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        await asyncio.wait_for(accepts(web_port), PATIENCE_S)
+        soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        assert soft == hard > 100
+    finally:
+        process.kill()
+        await process.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -212,7 +212,7 @@ def test_result_that_the_kit_itself_delayed_is_untrusted(
     slots.answered = (2, 2 * platform_ms * MS)
     for row in range(2):
         statistics.issue(row, issue_ms * MS)
-        statistics.ended(row, end_ms * MS)
+        statistics.overran(row, end_ms * MS)
         statistics.finish()
     assert [line.partition(" on average")[0] for line in notes([statistics])] == [
         f"set: untrusted: {text}" for text in said

@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 
 from pilotlight.config import parse_duration, split_address
+from pilotlight.descriptors import allow_connections
 from pilotlight.replay.progress import follow
 from pilotlight.replay.report import as_json, as_table, notes, succeeded
 from pilotlight.traces.trace import NS_PER_MS, NS_PER_S
@@ -234,6 +235,7 @@ def replay(
         raise click.UsageError("nothing to play: name a DATASET, or wait for POST /start")
     session = Session(options, [find_data_set(path, start_s=start, length_s=length) for path in datasets], posted)
     _settle_interpreter()
+    allow_connections()
     results = _event_loop()(_play(session, Console(stderr=True)))
     to_stdout = json_file is not None and json_file.name == "<stdout>"
     console = Console(stderr=to_stdout)

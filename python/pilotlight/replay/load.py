@@ -175,7 +175,7 @@ class LoadGenerator:
         finally:
             # Before Idle is called: the scaler may hand the instance out again before it has answered.
             self._instances.end_execution(slot_id)
-        self._statistics.ended(request.row, self._clock.now_ns() - begun_ns - request.duration_ns)
+        self._statistics.overran(request.row, self._clock.now_ns() - begun_ns - request.duration_ns)
         self._statistics.executed(request.duration_ns, meta.memory_in_mb)
         await self._idle(request, assignment)
 

@@ -107,7 +107,7 @@ class Statistics:
         """Assignments that named another request or function than they answered."""
         self.first_foreign: str | None = None
         self._late_ns = np.full(planned, UNMEASURED, dtype=np.int64)
-        self._ended_late_ns = np.full(planned, UNMEASURED, dtype=np.int64)
+        self._overrun_ns = np.full(planned, UNMEASURED, dtype=np.int64)
         self._assign_ns = np.full(planned, UNMEASURED, dtype=np.int64)
         self._idle_ns = np.full(planned, UNMEASURED, dtype=np.int64)
         self._files = (requests, metas)
@@ -137,9 +137,9 @@ class Statistics:
         self.foreign_assignments += 1
         self.first_foreign = self.first_foreign or text
 
-    def ended(self, row: int, late_ns: int) -> None:
+    def overran(self, row: int, late_ns: int) -> None:
         """Note how long after its moment an execution was ended."""
-        self._ended_late_ns[row] = late_ns
+        self._overrun_ns[row] = late_ns
 
     def executed(self, duration_ns: int, memory_mb: int) -> None:
         """Note an execution by its duration in the data set, so that late timers change no sum."""
@@ -222,7 +222,7 @@ class Statistics:
         platform_ns = slots.late_ns / slots.answered if slots.answered else 0.0
         return {
             "issue": _mean_and_max_ms(self._late_ns),
-            "end": _mean_and_max_ms(self._ended_late_ns),
+            "end": _mean_and_max_ms(self._overrun_ns),
             "platform": {"mean": _ms(platform_ns)},
         }
 
