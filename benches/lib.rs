@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pilotlight_core::policy::PolicySpec;
-use pilotlight_core::{Assign, Command, Engine, EngineConfig, FunctionId, FunctionRef, Idle, Nanos, RequestTag};
+use pilotlight_core::{Assign, Command, Ending, Engine, EngineConfig, FunctionId, FunctionRef, Idle, Nanos, RequestTag};
 
 /// A well-mixed number for each counter (splitmix64).
 #[must_use]
@@ -51,7 +51,7 @@ fn carry_out(engine: &Engine, now: Nanos, request: RequestTag, out: &mut Vec<Com
     while let Some(command) = out.last() {
         if let Command::Wake { result, .. } = *command {
             out.pop();
-            engine.handle_end(now, result.expect("starts succeed"), request, false, out);
+            engine.handle_end(now, result.expect("starts succeed"), request, Ending::Good, out);
         } else {
             report(engine, now, out);
         }
@@ -85,7 +85,7 @@ impl Warm {
                 }
             }
             for slot in slots {
-                engine.handle_end(Nanos(4), slot, tag, false, &mut out);
+                engine.handle_end(Nanos(4), slot, tag, Ending::Good, &mut out);
                 carry_out(&engine, Nanos(4), tag, &mut out);
             }
         }
@@ -102,7 +102,7 @@ impl Warm {
         let mut out = Vec::new();
         let id = self.engine.function(&wanted(key)).expect("known");
         let Ok(Assign::Warm(slot)) = self.engine.handle_assign(now, id, tag, Nanos::MAX, &mut out) else { panic!("one is free") };
-        assert_eq!(self.engine.handle_idle(now, slot, key, tag, false, &mut out), Idle::Ended);
+        assert_eq!(self.engine.handle_idle(now, slot, key, tag, Ending::Good, &mut out), Idle::Ended);
     }
 
     /// Runs something while another thread asks for instances of so many other functions, one request after the other, and starts and
@@ -125,7 +125,7 @@ impl Warm {
                     let tag = RequestTag(request);
                     match self.engine.handle_assign(now, id, tag, Nanos::MAX, &mut out).expect("below the limit") {
                         // `bad`: the instance is destroyed, so that the next request finds none again.
-                        Assign::Warm(slot) => drop(self.engine.handle_end(now, slot, tag, true, &mut out)),
+                        Assign::Warm(slot) => drop(self.engine.handle_end(now, slot, tag, Ending::Destroy, &mut out)),
                         Assign::Waiting(_) => carry_out(&self.engine, now, tag, &mut out),
                     }
                     carry_out(&self.engine, now, tag, &mut out);

@@ -152,12 +152,15 @@ class Scaler:
         policy: policy specification, e.g. ``"fixed:keep_alive=5s"`` (see `policies`); ``"level_gap"`` if not given.
         boot_id: 32 random bits that mark this process's instance ids, so that ids of an earlier process are unknown.
         assign_deadline_ns: longest that a request may wait; a client's earlier deadline counts.
-        start_attempts: starts that may fail while a request is the oldest before it gets an error; at least 1.
+        start_attempts: starts of a function that may fail in a row before those who wait get an error and further
+            starts are paced; at least 1.
         max_functions: distinct functions (all Meta fields count) before new ones are refused.
         max_waiting: requests waiting at once, over all functions, before new ones are refused.
+        lease_factor: multiple of its function's timeout, 1 or more, after which a busy instance is destroyed; None:
+            never.
 
     Raises:
-        ConfigError: `policy` does not parse.
+        ConfigError: `policy` does not parse, or a number is out of its range.
     """
 
     def __new__(
@@ -169,6 +172,7 @@ class Scaler:
         start_attempts: int = ...,
         max_functions: int = ...,
         max_waiting: int = ...,
+        lease_factor: float | None = None,
     ) -> Scaler: ...
     def assign(self, now_ns: int, request: bytes, deadline_ns: int | None = None) -> bytes | Outcome:
         """Serve an encoded AssignRequest.
@@ -201,12 +205,25 @@ class Scaler:
         """Report that CreateSlot succeeded after `create_ns`, also after a report that it failed with `may_exist`."""
     def instance_ready(self, now_ns: int, slot: int, init_ns: int) -> list[Command]: ...
     def start_failed(
-        self, now_ns: int, slot: int, stage: Literal["create", "init"], reason: str, may_exist: bool = False
+        self,
+        now_ns: int,
+        slot: int,
+        stage: Literal["create", "init"],
+        reason: str,
+        may_exist: bool = False,
+        throttled: bool = False,
     ) -> list[Command]:
         """Report that CreateSlot or Init failed.
 
-        `may_exist` (create only): the call got no answer, so the platform may hold the slot. It stays in the ledger as
-        leaked until `slot_created` (a late answer: it is then destroyed) or another `start_failed` without `may_exist`.
+        Args:
+            now_ns: the caller's clock.
+            slot: the engine's name of the slot.
+            stage: the call that failed.
+            reason: what happened, for those who waited for it.
+            may_exist: of CreateSlot: there is no answer, so the platform may hold the slot. It stays in the ledger as
+                leaked until `slot_created` (a late answer: it is then destroyed) or another `start_failed` without
+                `may_exist`.
+            throttled: the platform is asked too much. All starts pause, and this one is made again.
         """
     def slot_destroyed(self, now_ns: int, slot: int) -> list[Command]:
         """Report that DestroySlot succeeded or that the platform no longer knows the slot."""

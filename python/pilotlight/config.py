@@ -88,6 +88,12 @@ def _checked_address_or_off(address: str) -> str:
     return address and _checked_address(address)
 
 
+def _checked_lease_factor(factor: float) -> float:
+    if 0 < factor < 1:
+        raise ValueError("a lease would end before the function's timeout; write 1 or more, or 0 for no leases")
+    return factor
+
+
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 """Seconds, written with a unit."""
 
@@ -180,7 +186,10 @@ class ServeConfig(BaseSettings):
         3,
         ge=0,
         le=20,
-        description="How often a platform call that was certainly refused (throttled, unavailable) is repeated.",
+        description=(
+            "How often an Init or a DestroySlot is repeated that ended with UNAVAILABLE. What the platform "
+            "throttles is not repeated: all starts pause."
+        ),
     )
     platform_concurrency: int = Field(
         4096,
@@ -223,7 +232,20 @@ class ServeConfig(BaseSettings):
         3,
         ge=1,
         le=100,
-        description="Starts that may fail while a request is the oldest one waiting before it gets an error.",
+        description=(
+            "Starts of a function that may fail in a row before those who wait for one get an error. Until one "
+            "succeeds, new requests that would wait for a start get it at once, and starts are made 1 s, 2 s … 30 s "
+            "apart."
+        ),
+    )
+    lease_factor: Annotated[float, AfterValidator(_checked_lease_factor)] = Field(
+        3.0,
+        ge=0,
+        le=1000,
+        description=(
+            "A busy instance is destroyed after this multiple of its function's timeout: its request may have ended "
+            "without an Idle. 0: never. Functions without a timeout have no lease."
+        ),
     )
     max_functions: int = Field(
         100_000, ge=1, le=10_000_000, description="Distinct functions before requests for new ones are refused."

@@ -21,11 +21,18 @@ class TraceError(PilotlightError, ValueError):
 
 
 class PlatformError(PilotlightError):
-    """A platform call failed for good; `may_exist` says whether the platform may have carried it out all the same."""
+    """A platform call failed for good.
 
-    def __init__(self, message: str, *, may_exist: bool = False) -> None:
+    Args:
+        message: what happened.
+        may_exist: whether the platform may have carried it out all the same.
+        throttled: whether the platform only said that it is asked too much: the same later may succeed.
+    """
+
+    def __init__(self, message: str, *, may_exist: bool = False, throttled: bool = False) -> None:
         super().__init__(message)
         self.may_exist = may_exist
+        self.throttled = throttled
 
 
 __all__ = [

@@ -89,22 +89,24 @@ async def test_of_a_start_that_goes_well_the_host_sees_at_most_the_answer(
 
 
 @pytest.mark.parametrize(
-    "refusals",
+    ("script", "throttled"),
     [
-        [pb.CreateSlotReply(status=pb.Throttle)],
-        [grpc.StatusCode.RESOURCE_EXHAUSTED, pb.CreateSlotReply(status=pb.Throttle)],
-        [pb.CreateSlotReply(slot=pb.Slot(id="s0")), grpc.StatusCode.UNAVAILABLE],
-        [pb.CreateSlotReply(slot=pb.Slot(id="s0")), pb.InitReply(status=pb.Throttle)],
+        ([pb.CreateSlotReply(status=pb.Throttle)], 1),
+        ([grpc.StatusCode.RESOURCE_EXHAUSTED, pb.CreateSlotReply(status=pb.Throttle)], 2),
+        ([pb.CreateSlotReply(slot=pb.Slot(id="s0")), pb.InitReply(status=pb.Throttle)], 1),
+        ([pb.CreateSlotReply(slot=pb.Slot(id="s0")), grpc.StatusCode.UNAVAILABLE], 0),
     ],
-    ids=["create", "create twice", "init unavailable", "init"],
+    ids=["create", "create twice", "init", "init unavailable"],
 )
-async def test_a_refused_call_is_repeated(start_scaler: Starter, service: Service, refusals: list[Any]) -> None:
-    service.script += refusals
+async def test_a_throttled_start_is_made_again_and_an_unavailable_init_repeated(
+    start_scaler: Starter, service: Service, script: list[Any], throttled: int
+) -> None:
+    service.script += script
     scaler = await start_scaler(**on(service))
     await scaler.client.idle(await scaler.client.assign("f"))
+    await scaler.until(lambda: scaler.app.host.calls == 0)
     ledger = scaler.ledger()
-    assert (ledger["starts"], ledger["starts_failed"]) == (1, 0)
-    assert scaler.app.host.calls == 0
+    assert (ledger["starts"], ledger["starts_throttled"], ledger["starts_failed"]) == (1 + throttled, throttled, 0)
 
 
 async def test_a_slot_created_late_is_destroyed(start_scaler: Starter, service: Service) -> None:

@@ -174,12 +174,12 @@ class ScalerMachine(RuleBasedStateMachine):
             self.check_reply(outcome.reply, request, key)
         self.carry_out(outcome.commands)
 
-    @rule(data=st.data(), bad=st.booleans())
+    @rule(data=st.data(), bad=st.booleans(), status=st.sampled_from([200, 500, 500]))
     @precondition(lambda self: self.where(lambda slot: slot.busy_with))
-    def end_request(self, data: st.DataObject, bad: bool) -> None:
+    def end_request(self, data: st.DataObject, bad: bool, status: int) -> None:
         slot = self.draw(data, lambda slot: slot.busy_with)
         request, slot.busy_with = slot.busy_with, None
-        assert self.idle(request, slot.key, slot.instance_id, bad) == pb.Ok
+        assert self.idle(request, slot.key, slot.instance_id, bad, status) == pb.Ok
         assert slot.retired or not bad, "a bad instance is destroyed"
 
     @rule(data=st.data(), bad=st.booleans())
@@ -230,7 +230,7 @@ class ScalerMachine(RuleBasedStateMachine):
 
     # What the platform answers.
 
-    @rule(data=st.data(), result=st.sampled_from(["ok", "ok", "failed", "unanswered"]))
+    @rule(data=st.data(), result=st.sampled_from(["ok", "ok", "failed", "unanswered", "throttled"]))
     @precondition(lambda self: self.where(lambda slot: slot.call == "create"))
     def answer_create(self, data: st.DataObject, result: str) -> None:
         self.settle_create(self.draw_id(data, lambda slot: slot.call == "create"), result)
@@ -248,11 +248,20 @@ class ScalerMachine(RuleBasedStateMachine):
             self.carry_out(self.scaler.slot_created(self.now, slot_id, 100 * MS))
             assert slot.destroying or not late, "a slot created late is destroyed"
             return
-        self.failures += 1
+        self.failures += result != "throttled"
         slot.call = "late"
-        if result == "failed":
+        if result in {"failed", "throttled"}:
             del self.slots[slot_id]
-        self.carry_out(self.scaler.start_failed(self.now, slot_id, "create", "told to", result == "unanswered"))
+        self.carry_out(
+            self.scaler.start_failed(
+                self.now,
+                slot_id,
+                "create",
+                "told to",
+                may_exist=result == "unanswered",
+                throttled=result == "throttled",
+            )
+        )
 
     @rule(data=st.data(), works=st.sampled_from([True, True, False]))
     @precondition(lambda self: self.where(lambda slot: slot.call == "init"))
@@ -382,10 +391,10 @@ class ScalerMachine(RuleBasedStateMachine):
     def free(self, key: str) -> list[int]:
         return self.where(lambda slot: slot.key == key and slot.ready and not slot.retired and slot.busy_with is None)
 
-    def idle(self, request: str | None, key: str | None, instance_id: str | None, bad: bool) -> int:
+    def idle(self, request: str | None, key: str | None, instance_id: str | None, bad: bool, status: int = 200) -> int:
         """End a request and return the reply's status."""
         assignment = pb.Assignment(request_id=request, meta_key=key, instance_id=instance_id)
-        message = pb.IdleRequest(assigment=assignment, result=pb.Result(status_code=200, need_destroy=bad))
+        message = pb.IdleRequest(assigment=assignment, result=pb.Result(status_code=status, need_destroy=bad))
         outcome = self.scaler.idle(self.now, message.SerializeToString())
         if isinstance(outcome, bytes):
             return pb.IdleReply.FromString(outcome).status

@@ -224,3 +224,22 @@ def test_waits_that_the_end_cuts_off_are_counted() -> None:
     report = run(arrival_ns=np.array([0, 10 * S, 30 * S], np.uint64), tail_ns=S // 10, per_request=True)
     assert report.requests is not None
     assert report.unfinished_wait_ns == report.requests["wait_ns"][2] == S // 10
+
+
+@pytest.mark.parametrize("policy", ["fixed", "break_even", "level_gap", "level_gap:lambda=contest"])
+def test_callers_of_a_function_whose_inits_all_fail_learn_it_at_once_and_cost_few_starts(policy: str) -> None:
+    requests = 1_760
+    report = run(
+        policy=policy,
+        init_failure=1.0,
+        per_request=True,
+        arrival_ns=np.arange(requests, dtype=np.uint64) * np.uint64(S // 10),
+        function=np.zeros(requests, np.uint32),
+        duration_ns=np.full(requests, S // 2, np.uint64),
+        bad=np.zeros(requests, np.bool_),
+    )
+    assert report.requests is not None
+    assert report.ledger["starts_exhausted"] == requests
+    # A start takes 0.5 s; three in a row, one after the other, are what the first request may wait for.
+    assert np.quantile(report.requests["wait_ns"], [0.5, 1.0]).tolist() <= [0, 1.6 * S]
+    assert report.ledger["starts"] <= 30

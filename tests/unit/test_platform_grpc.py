@@ -110,21 +110,17 @@ async def test_a_start_sends_everything_the_platform_must_know(service: Service)
 @pytest.mark.parametrize(
     "refusal", [pb.CreateSlotReply(status=pb.Throttle), grpc.StatusCode.RESOURCE_EXHAUSTED], ids=["Throttle", "code"]
 )
-async def test_a_refused_create_is_repeated(service: Service, refusal: Answer) -> None:
-    service.script += [refusal, refusal]
+async def test_a_throttled_create_is_left_to_the_engine_and_certainly_made_no_slot(
+    service: Service, refusal: Answer
+) -> None:
+    service.script += [refusal]
     async with serving(service) as platform:
-        assert (await platform.create_slot(1, 128)).platform_id == "s1"
-    assert len(service.requests) == 3
-
-
-async def test_a_create_refused_every_time_certainly_made_no_slot(service: Service) -> None:
-    service.script += [pb.CreateSlotReply(status=pb.Throttle, error_message="slow down")] * 3
-    async with serving(service, retries=2) as platform:
         with pytest.raises(
-            PlatformError, match=r"CreateSlot of slot 1 .*refused 3 times.*Throttle: slow down"
+            PlatformError, match=r"CreateSlot of slot 1 .*: (status Throttle|RESOURCE_EXHAUSTED)"
         ) as caught:
             await platform.create_slot(1, 128)
-    assert not caught.value.may_exist
+    assert (caught.value.throttled, caught.value.may_exist) == (True, False)
+    assert len(service.requests) == 1
 
 
 async def test_an_unavailable_create_is_not_repeated_and_may_have_made_a_slot(service: Service) -> None:
@@ -196,10 +192,19 @@ async def test_a_start_waits_for_a_platform_that_comes_up(service: Service) -> N
 
 
 @pytest.mark.parametrize(
-    "refusal", [pb.InitReply(status=pb.Throttle), grpc.StatusCode.UNAVAILABLE], ids=["Throttle", "code"]
+    "refusal", [pb.InitReply(status=pb.Throttle), grpc.StatusCode.RESOURCE_EXHAUSTED], ids=["Throttle", "code"]
 )
-async def test_a_refused_init_is_repeated(service: Service, refusal: Answer) -> None:
+async def test_a_throttled_init_is_left_to_the_engine(service: Service, refusal: Answer) -> None:
     service.script += [refusal]
+    async with serving(service) as platform:
+        with pytest.raises(PlatformError, match="Init of s1") as caught:
+            await platform.init("s1", "i", FUNCTION)
+    assert caught.value.throttled
+    assert len(service.requests) == 1
+
+
+async def test_an_unavailable_init_is_repeated(service: Service) -> None:
+    service.script += [grpc.StatusCode.UNAVAILABLE]
     async with serving(service) as platform:
         assert await platform.init("s1", "i", FUNCTION) > 0
     assert len(service.requests) == 2
@@ -260,7 +265,7 @@ async def test_a_create_that_never_got_its_turn_certainly_made_no_slot(service: 
 
 
 async def test_a_call_with_its_repeats_keeps_to_its_deadline(service: Service) -> None:
-    service.script += [pb.DestroySlotReply(status=pb.Throttle)] * 100
+    service.script += [grpc.StatusCode.UNAVAILABLE] * 100
     async with serving(service, retries=20, destroy_timeout=0.3) as platform:
         started = time.monotonic()
         with pytest.raises(PlatformError):

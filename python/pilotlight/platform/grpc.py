@@ -1,7 +1,8 @@
 """The remote platform: CreateSlot, Init and DestroySlot of `serverless.simulator.Platform` over gRPC.
 
 Every call has a deadline that covers its retries, its turn among the calls in flight and the wait for a connection.
-Refusals (status Throttle, RESOURCE_EXHAUSTED) are repeated; so is UNAVAILABLE, where a second call does no harm.
+UNAVAILABLE is repeated where a second call does no harm. A refusal (status Throttle, RESOURCE_EXHAUSTED) is not: the
+engine makes everybody pause and asks again.
 
 # What is known after a failed CreateSlot
 
@@ -47,7 +48,6 @@ _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 
 _REFUSED = frozenset({grpc.StatusCode.RESOURCE_EXHAUSTED})
-_REPEATED = _REFUSED | {grpc.StatusCode.UNAVAILABLE}
 _SETTLED = _REFUSED | {
     grpc.StatusCode.UNIMPLEMENTED,
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -62,6 +62,10 @@ _Reply = TypeVar("_Reply", pb.CreateSlotReply, pb.InitReply, pb.DestroySlotReply
 
 class _NotFoundError(PlatformError):
     """The platform does not know what the call named."""
+
+
+class _UnavailableError(PlatformError):
+    """The platform cannot be reached, or does not want to be."""
 
 
 class GrpcPlatform:
@@ -151,7 +155,8 @@ class GrpcPlatform:
             await asyncio.sleep(limit)
             raise PlatformError(f"{what}: written off {format_duration(limit)} after its connection was lost")
 
-        reply = await self._repeat(what, send, started, self._create_timeout, _REFUSED)
+        remaining = self._create_timeout - (time.monotonic_ns() - started) / 1e9
+        reply = await self._once(what, send(remaining))
         return _created_slot(what, reply, started)
 
     async def init(self, platform_id: str, instance_id: str, function: Function) -> int:
@@ -173,9 +178,9 @@ class GrpcPlatform:
             return pb.InitReply.FromString(await attempt(remaining))
 
         what = f"Init of {platform_id} for function {function.key}"
-        reply = await self._repeat(what, send, started, self._init_timeout, _REPEATED)
+        reply = await self._repeat(what, send, started, self._init_timeout)
         if reply.status != pb.Ok:
-            raise PlatformError(f"{what}: {_status_text(reply)}")
+            raise _refusal(what, reply)
         return time.monotonic_ns() - started
 
     async def destroy(self, platform_id: str, reason: str) -> None:
@@ -188,7 +193,7 @@ class GrpcPlatform:
 
         what = f"DestroySlot of {platform_id}"
         try:
-            reply = await self._repeat(what, send, started, self._destroy_timeout, _REPEATED)
+            reply = await self._repeat(what, send, started, self._destroy_timeout)
         except _NotFoundError:
             return
         if reply.status not in (pb.Ok, pb.NotFound):
@@ -220,47 +225,51 @@ class GrpcPlatform:
 
         return attempt, started_ns
 
+    async def _once(self, what: str, sending: Awaitable[_Reply]) -> _Reply:
+        """Await a call's reply; whatever else comes of it is a `PlatformError`."""
+        try:
+            return await sending
+        except NotSentError as error:
+            raise PlatformError(f"{what}: not sent, {error.reason(self._address)}") from None
+        except CallError as error:
+            text = f"{what}: {error}"
+            match error.code:
+                case grpc.StatusCode.NOT_FOUND:
+                    raise _NotFoundError(text) from None
+                case grpc.StatusCode.UNAVAILABLE:
+                    raise _UnavailableError(text) from None
+            raise PlatformError(text, throttled=error.code in _REFUSED) from None
+
     async def _repeat(
-        self,
-        what: str,
-        send: Callable[[float], Awaitable[_Reply]],
-        started_ns: int,
-        timeout: float,
-        repeated: frozenset[grpc.StatusCode],
+        self, what: str, send: Callable[[float], Awaitable[_Reply]], started_ns: int, timeout: float
     ) -> _Reply:
-        """Send until the call is answered with something other than a refusal, `timeout` seconds from its start."""
+        """Send until the call ends with something other than UNAVAILABLE, `timeout` seconds from its start."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout - (time.monotonic_ns() - started_ns) / 1e9
-        refusal = ""
+        last = ""
         for attempt in range(self._retries + 1):
             if attempt:
                 longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt)
                 await asyncio.sleep(min(self._random.uniform(0, longest), deadline - loop.time()))
             try:
-                reply = await send(deadline - loop.time())
-            except NotSentError as error:
-                raise PlatformError(f"{what}: not sent, {error.reason(self._address)}") from None
-            except CallError as error:
-                refusal = str(error)
-                if error.code is grpc.StatusCode.NOT_FOUND:
-                    raise _NotFoundError(f"{what}: {refusal}") from None
-                if error.code not in repeated:
-                    raise PlatformError(f"{what}: {refusal}") from None
-            else:
-                if reply.status != pb.Throttle:
-                    return reply
-                refusal = _status_text(reply)
+                return await self._once(what, send(deadline - loop.time()))
+            except _UnavailableError as error:
+                last = str(error)
             if loop.time() >= deadline:
                 break
-        raise PlatformError(f"{what}: refused {attempt + 1} times, last: {refusal}")
+        raise PlatformError(f"{last} ({attempt + 1} times)")
 
 
 def _created_slot(what: str, reply: pb.CreateSlotReply, started_ns: int) -> CreatedSlot:
     if reply.status != pb.Ok:
-        raise PlatformError(f"{what}: {_status_text(reply)}")
+        raise _refusal(what, reply)
     if not reply.slot.id:
         raise PlatformError(f"{what}: the platform answered Ok without a slot id")
     return CreatedSlot(reply.slot.id, time.monotonic_ns() - started_ns)
+
+
+def _refusal(what: str, reply: pb.CreateSlotReply | pb.InitReply) -> PlatformError:
+    return PlatformError(f"{what}: {_status_text(reply)}", throttled=reply.status == pb.Throttle)
 
 
 def _status_text(reply: pb.CreateSlotReply | pb.InitReply | pb.DestroySlotReply) -> str:

@@ -60,6 +60,7 @@ class App:
             start_attempts=config.start_attempts,
             max_functions=config.max_functions,
             max_waiting=config.max_waiting,
+            lease_factor=config.lease_factor or None,
         )
         self.platform = platform or make_platform(config)
         self._registry = CollectorRegistry()

@@ -226,8 +226,11 @@ class Host:
 
     def _start_failed(self, slot: int, stage: Literal["create", "init"], error: Exception) -> None:
         self._failures.report(stage, slot, error)
-        may_exist = isinstance(error, PlatformError) and error.may_exist
-        self.execute(self._scaler.start_failed(time.monotonic_ns(), slot, stage, str(error), may_exist))
+        known = error if isinstance(error, PlatformError) else PlatformError(str(error))
+        commands = self._scaler.start_failed(
+            time.monotonic_ns(), slot, stage, str(error), may_exist=known.may_exist, throttled=known.throttled
+        )
+        self.execute(commands)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -52,9 +52,15 @@ _COUNTERS = {
     "pilotlight_starts_ahead": ("starts_ahead", "Starts of these that no waiting request asked for."),
     "pilotlight_held_back": ("held_back", "Requests that waited without a start of their own, which was worth more."),
     "pilotlight_start_failures": ("starts_failed", "Starts that failed."),
+    "pilotlight_starts_throttled": ("starts_throttled", "CreateSlot calls that the platform answered with Throttle."),
     "pilotlight_starts_cancelled": ("starts_cancelled", "Starts that nobody needed any more before Init."),
     "pilotlight_slots_reused": ("slots_reused", "Created slots that went to another function of the same memory."),
     "pilotlight_retired": ("retired", "Instances the policy let go."),
+    "pilotlight_replaced": ("replaced", "Instances destroyed because request after request failed on them."),
+    "pilotlight_leases_expired": (
+        "leases_expired",
+        "Busy instances destroyed: no Idle came within their lease.",
+    ),
     "pilotlight_evicted": ("evicted", "Free instances given up because memory was short."),
     "pilotlight_destroyed": ("destroyed", "Slots whose destruction the platform confirmed."),
     "pilotlight_destroy_failures": ("destroy_failures", "DestroySlot calls that failed and are issued again."),
@@ -62,6 +68,8 @@ _COUNTERS = {
 _GAUGES = {
     "pilotlight_functions": ("functions_count", "Functions seen."),
     "pilotlight_waiting_requests": ("waiting", "Requests waiting for an instance now."),
+    "pilotlight_longest_busy_seconds": ("longest_busy_s", "How long the instance busy for longest has been so."),
+    "pilotlight_busy_past_timeout": ("past_timeout", "Instances busy for longer than their function's timeout."),
     "pilotlight_live_slots": ("live_slots", "Slots issued and not confirmed destroyed."),
 }
 _CALLS = ("create", "init", "destroy")

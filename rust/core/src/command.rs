@@ -44,6 +44,10 @@ pub enum DestroyReason {
     KeepAliveOver,
     /// The request it served said `need_destroy`.
     NeedDestroy,
+    /// Request after request failed on it.
+    Failing,
+    /// The request it was given to had it for longer than its lease.
+    LeaseExpired,
     /// Nobody needed the start any more, and no other function of the same memory did.
     Surplus,
     /// Its Init failed.
@@ -65,6 +69,8 @@ impl DestroyReason {
         match self {
             Self::KeepAliveOver => "keep-alive over",
             Self::NeedDestroy => "bad instance",
+            Self::Failing => "instance keeps failing",
+            Self::LeaseExpired => "no Idle within the lease",
             Self::Surplus => "start no longer needed",
             Self::InitFailed => "init failed",
             Self::CreatedLate => "created after its deadline",

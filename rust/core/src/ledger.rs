@@ -114,12 +114,18 @@ counters! {
     HeldBack => "held_back",
     /// CreateSlot and Init commands that failed.
     StartsFailed => "starts_failed",
+    /// CreateSlot and Init commands that the platform answered with Throttle; none of them counts as failed.
+    StartsThrottled => "starts_throttled",
     /// Starts given up before Init because nobody needed them.
     StartsCancelled => "starts_cancelled",
     /// Slots taken over from another function's cancelled start.
     SlotsReused => "slots_reused",
     /// Free instances retired.
     Retired => "retired",
+    /// Instances destroyed because request after request failed on them.
+    Replaced => "replaced",
+    /// Busy instances destroyed because no Idle came for a multiple of their function's timeout.
+    LeasesExpired => "leases_expired",
     /// Free instances given up because memory was short.
     Evicted => "evicted",
     /// Slots whose end was confirmed.

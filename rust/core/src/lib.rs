@@ -42,7 +42,7 @@ mod table;
 
 pub use command::{Command, DestroyReason, WakeError};
 pub use config::EngineConfig;
-pub use engine::{Assign, Engine, FunctionTotals, Idle, Live, Snapshot};
+pub use engine::{Assign, Ending, Engine, FunctionTotals, Idle, Live, Snapshot, StartFailure};
 pub use error::{EngineError, PolicyError};
 pub use ids::{FunctionId, RequestTag, SlotId, WaiterId};
 pub use ledger::{Account, Counter, Totals, WaitCause};

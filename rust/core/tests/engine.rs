@@ -2,7 +2,7 @@
 
 mod support;
 
-use pilotlight_core::{Account, Assign, Command, Counter, DestroyReason, EngineError, Idle, Nanos, WakeError};
+use pilotlight_core::{Account, Assign, Command, Counter, DestroyReason, EngineError, Idle, Nanos, StartFailure, WakeError};
 use support::{Host, MB, Waiting};
 
 const INIT: Nanos = Nanos::from_millis(200);
@@ -239,9 +239,9 @@ fn a_failed_create_is_tried_again_then_the_oldest_waiter_is_told() {
     let mut host = Host::new("fixed");
     let waiter = host.assign("f", 1).waiting();
     let first = host.one_create();
-    host.engine.handle_create_failed(host.now, first, false, &mut host.out).unwrap();
+    host.engine.handle_create_failed(host.now, first, StartFailure::Refused, &mut host.out).unwrap();
     let second = host.one_create();
-    host.engine.handle_create_failed(host.now, second, false, &mut host.out).unwrap();
+    host.engine.handle_create_failed(host.now, second, StartFailure::Refused, &mut host.out).unwrap();
     assert_eq!(host.take(), [Command::Wake { waiter, result: Err(WakeError::StartFailed) }]);
     assert_eq!(host.engine.live_slots(), 0);
     assert_eq!(host.totals().count(Counter::StartsFailed), 2);
@@ -254,7 +254,7 @@ fn a_failed_init_destroys_the_slot() {
     let slot = host.one_create();
     host.created(slot);
     host.take();
-    host.engine.handle_init_failed(host.now, slot, &mut host.out).unwrap();
+    host.engine.handle_init_failed(host.now, slot, StartFailure::Refused, &mut host.out).unwrap();
     let commands = host.take();
     assert_eq!(commands[0], Command::DestroySlot { slot, reason: DestroyReason::InitFailed });
     assert!(matches!(commands[1], Command::CreateSlot { .. }), "the waiter gets another start");
@@ -266,7 +266,7 @@ fn an_unanswered_create_stays_in_the_ledger_until_it_is_settled() {
         let mut host = Host::new("fixed");
         host.assign("f", 1).waiting();
         let slot = host.one_create();
-        host.engine.handle_create_failed(host.now, slot, true, &mut host.out).unwrap();
+        host.engine.handle_create_failed(host.now, slot, StartFailure::Unanswered, &mut host.out).unwrap();
         let again = host.one_create();
         host.advance(1000);
         assert_eq!(host.snapshot().live.slots[Account::Leaked as usize], 1);
@@ -275,7 +275,7 @@ fn an_unanswered_create_stays_in_the_ledger_until_it_is_settled() {
             assert_eq!(host.take(), [Command::DestroySlot { slot, reason: DestroyReason::CreatedLate }]);
             host.destroyed(slot);
         } else {
-            host.engine.handle_create_failed(host.now, slot, false, &mut host.out).unwrap();
+            host.engine.handle_create_failed(host.now, slot, StartFailure::Refused, &mut host.out).unwrap();
             assert_eq!(host.take(), []);
         }
         assert_eq!(host.totals().slot_ns[Account::Leaked as usize], 1_000_000_000);
@@ -417,8 +417,8 @@ fn reports_that_fit_nothing_are_refused() {
     let refused = Err(EngineError::SlotNotFound(slot));
     assert_eq!(engine.handle_slot_created(now, slot, INIT, &mut host.out), refused);
     assert_eq!(engine.handle_instance_ready(now, slot, INIT, &mut host.out), refused);
-    assert_eq!(engine.handle_create_failed(now, slot, false, &mut host.out), refused);
-    assert_eq!(engine.handle_init_failed(now, slot, &mut host.out), refused);
+    assert_eq!(engine.handle_create_failed(now, slot, StartFailure::Refused, &mut host.out), refused);
+    assert_eq!(engine.handle_init_failed(now, slot, StartFailure::Refused, &mut host.out), refused);
     assert_eq!(engine.handle_slot_destroyed(now, slot), refused);
     assert_eq!(engine.handle_destroy_failed(now, slot), refused);
     assert_eq!(host.out, []);

@@ -25,7 +25,7 @@ mod support;
 
 use loom::sync::Arc;
 use loom::thread;
-use pilotlight_core::{Assign, Command, DestroyReason, Engine, FunctionId, Idle, Nanos, SlotId};
+use pilotlight_core::{Assign, Command, DestroyReason, Ending, Engine, FunctionId, Idle, Nanos, SlotId, StartFailure};
 use support::{Host, tag};
 
 const NOW: Nanos = Nanos::from_secs(1);
@@ -48,7 +48,7 @@ fn assign(engine: &Engine, function: FunctionId, request: u64) -> (Assign, Vec<C
 
 fn idle(engine: &Engine, slot: SlotId, request: u64) -> (Idle, Vec<Command>) {
     let mut out = Vec::new();
-    let idle = engine.handle_idle(NOW, slot, "f", tag(request), false, &mut out);
+    let idle = engine.handle_idle(NOW, slot, "f", tag(request), Ending::Good, &mut out);
     (idle, out)
 }
 
@@ -161,7 +161,7 @@ fn a_visit_in_steps_takes_as_many_as_are_overdue_and_leaves_the_others_their_end
         let mut out = Vec::new();
         // From the top down: two that are kept, one that is overdue.
         for (request, at) in [(0, Nanos::ZERO), (1, NOW), (2, NOW)] {
-            engine.handle_idle(at, slots[request], "f", tag(request as u64), false, &mut out);
+            engine.handle_idle(at, slots[request], "f", tag(request as u64), Ending::Good, &mut out);
         }
         let twin = Arc::clone(&engine);
         let other = thread::spawn(move || {
@@ -353,7 +353,7 @@ fn a_failed_start_beside_a_ready_one_costs_nobody_anything() {
             out
         });
         let mut out = Vec::new();
-        engine.handle_create_failed(NOW, left_over, false, &mut out).unwrap();
+        engine.handle_create_failed(NOW, left_over, StartFailure::Refused, &mut out).unwrap();
         assert_eq!(woken(&other.join().unwrap()), [ready]);
         assert_eq!(out, [], "the waiter's own start was ready: no other one was wanted");
         assert_eq!(at_rest(&engine), (0, 0));

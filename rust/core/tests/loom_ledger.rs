@@ -9,7 +9,7 @@ mod support;
 use loom::sync::Arc;
 use loom::thread;
 use pilotlight_core::{Account, Assign, Command, Counter, Engine, FunctionId, Idle, Nanos, SlotId, Totals};
-use support::{Host, tag};
+use support::{Host, ending, tag};
 
 const NOW: Nanos = Nanos::from_secs(1);
 const SECOND: u128 = 1_000_000_000;
@@ -31,7 +31,7 @@ impl World {
 
     fn idle(&self, request: u64, bad: bool) -> Vec<Command> {
         let mut out = Vec::new();
-        assert_eq!(self.engine.handle_idle(NOW, self.slot, "f", tag(request), bad, &mut out), Idle::Ended);
+        assert_eq!(self.engine.handle_idle(NOW, self.slot, "f", tag(request), ending(bad), &mut out), Idle::Ended);
         out
     }
 

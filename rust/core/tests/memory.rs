@@ -7,7 +7,7 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use pilotlight_core::{Assign, Command, FunctionId, Idle, Nanos};
+use pilotlight_core::{Assign, Command, Ending, FunctionId, Idle, Nanos};
 use support::{Host, Waiting, function, tag};
 
 /// The system's allocator, with an account for each thread.
@@ -80,7 +80,7 @@ fn serve_each(host: &mut Host, functions: &[FunctionId], requests: u64) {
                 Some(Command::DestroySlot { .. }) => unreachable!("all are wanted"),
                 // Nobody ends before all are started.
                 None => match served.pop() {
-                    Some(slot) => assert_eq!(host.engine.handle_end(host.now, slot, tag(0), false, &mut host.out), Idle::Ended),
+                    Some(slot) => assert_eq!(host.engine.handle_end(host.now, slot, tag(0), Ending::Good, &mut host.out), Idle::Ended),
                     None => break,
                 },
             }

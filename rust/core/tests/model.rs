@@ -8,7 +8,7 @@ mod support;
 
 use std::collections::HashMap;
 
-use pilotlight_core::{Assign, Command, EngineError, Idle, Nanos, SlotId, WaiterId, WakeError};
+use pilotlight_core::{Assign, Command, Ending, EngineError, Idle, Nanos, SlotId, StartFailure, WaiterId, WakeError};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use reference::{Did, Policy, Reference, State};
@@ -30,7 +30,7 @@ enum Call {
     },
     Idle {
         busy: usize,
-        bad: bool,
+        ending: Ending,
     },
     LateIdle {
         slot: usize,
@@ -45,13 +45,14 @@ enum Call {
     },
     CreateFailed {
         nth: usize,
-        may_exist: bool,
+        failure: StartFailure,
     },
     Ready {
         nth: usize,
     },
     InitFailed {
         nth: usize,
+        failure: StartFailure,
     },
     Destroyed {
         nth: usize,
@@ -109,15 +110,18 @@ impl ReferenceStateMachine for Model {
 
     fn transitions(_: &Self) -> BoxedStrategy<Call> {
         let nth = 0..8_usize;
+        let ending = prop_oneof![6 => Just(Ending::Good), 3 => Just(Ending::Failed), 1 => Just(Ending::Destroy)];
+        let failure = prop_oneof![Just(StartFailure::Refused), Just(StartFailure::Throttled), Just(StartFailure::Unanswered)];
+        let failed = prop_oneof![2 => Just(StartFailure::Refused), 1 => Just(StartFailure::Throttled)];
         prop_oneof![
             8 => (0..KEYS.len()).prop_map(|function| Call::Assign { function }),
-            6 => (nth.clone(), prop::bool::weighted(0.1)).prop_map(|(busy, bad)| Call::Idle { busy, bad }),
+            6 => (nth.clone(), ending).prop_map(|(busy, ending)| Call::Idle { busy, ending }),
             1 => (nth.clone(), 0..40_u64).prop_map(|(slot, request)| Call::LateIdle { slot, request }),
             1 => (0..KEYS.len(), nth.clone()).prop_map(|(function, waiter)| Call::Cancel { function, waiter }),
             6 => nth.clone().prop_map(|nth| Call::Created { nth }),
-            1 => (nth.clone(), any::<bool>()).prop_map(|(nth, may_exist)| Call::CreateFailed { nth, may_exist }),
+            1 => (nth.clone(), failure).prop_map(|(nth, failure)| Call::CreateFailed { nth, failure }),
             6 => nth.clone().prop_map(|nth| Call::Ready { nth }),
-            1 => nth.clone().prop_map(|nth| Call::InitFailed { nth }),
+            1 => (nth.clone(), failed).prop_map(|(nth, failure)| Call::InitFailed { nth, failure }),
             3 => nth.clone().prop_map(|nth| Call::Destroyed { nth }),
             1 => nth.prop_map(|nth| Call::DestroyFailed { nth }),
             4 => Just(Call::Settle),
@@ -184,14 +188,14 @@ fn run(model: &mut Model, mut sut: Option<&mut Sut>) {
     pass(model, sut.as_deref_mut(), STEP);
     match call {
         Call::Assign { function } => assign(model, sut.as_deref_mut(), function),
-        Call::Idle { busy, bad } => {
+        Call::Idle { busy, ending } => {
             let Some(slot) = model.nth(busy, |state| matches!(state, State::Busy { .. })) else { return };
             let State::Busy { request } = model.reference.slots[slot].state else { unreachable!() };
             let key = KEYS[model.reference.slots[slot].function];
-            model.reference.idle(slot, bad);
+            model.reference.idle(slot, ending);
             if let Some(sut) = &mut sut {
                 let (id, host) = (sut.ids[slot], &mut sut.host);
-                let idle = host.engine.handle_idle(host.now, id, key, tag(request), bad, &mut host.out);
+                let idle = host.engine.handle_idle(host.now, id, key, tag(request), ending, &mut host.out);
                 assert_eq!(idle, Idle::Ended);
             }
         }
@@ -260,17 +264,17 @@ fn platform_reports(model: &mut Model, sut: Option<&mut Sut>, report: &Call) {
     let creating = |state| matches!(state, State::Creating | State::Abandoned);
     let slot = match *report {
         Call::Created { nth } | Call::CreateFailed { nth, .. } => model.nth(nth, creating),
-        Call::Ready { nth } | Call::InitFailed { nth } => model.nth(nth, |state| state == State::Initialising),
+        Call::Ready { nth } | Call::InitFailed { nth, .. } => model.nth(nth, |state| state == State::Initialising),
         Call::Destroyed { nth } => model.nth(nth, |state| matches!(state, State::Retiring | State::Leaked { .. })),
         Call::DestroyFailed { nth } => model.nth(nth, |state| state == State::Retiring),
         _ => unreachable!("handled by the caller"),
     };
     let Some(slot) = slot else { return };
     match *report {
-        Call::Created { .. } => model.reference.created(slot),
-        Call::CreateFailed { may_exist, .. } => model.reference.create_failed(slot, may_exist),
+        Call::Created { .. } => model.reference.created(slot, 1),
+        Call::CreateFailed { failure, .. } => model.reference.create_failed(slot, failure),
         Call::Ready { .. } => model.reference.ready(slot),
-        Call::InitFailed { .. } => model.reference.init_failed(slot),
+        Call::InitFailed { failure, .. } => model.reference.init_failed(slot, failure),
         Call::Destroyed { .. } => model.reference.destroyed(slot),
         _ => model.reference.destroy_failed(slot),
     }
@@ -278,9 +282,9 @@ fn platform_reports(model: &mut Model, sut: Option<&mut Sut>, report: &Call) {
     let (id, now, engine, out) = (sut.ids[slot], sut.host.now, &sut.host.engine, &mut sut.host.out);
     match *report {
         Call::Created { .. } => engine.handle_slot_created(now, id, Nanos(1), out),
-        Call::CreateFailed { may_exist, .. } => engine.handle_create_failed(now, id, may_exist, out),
+        Call::CreateFailed { failure, .. } => engine.handle_create_failed(now, id, failure, out),
         Call::Ready { .. } => engine.handle_instance_ready(now, id, Nanos(1), out),
-        Call::InitFailed { .. } => engine.handle_init_failed(now, id, out),
+        Call::InitFailed { failure, .. } => engine.handle_init_failed(now, id, failure, out),
         Call::Destroyed { .. } => engine.handle_slot_destroyed(now, id),
         _ => engine.handle_destroy_failed(now, id),
     }

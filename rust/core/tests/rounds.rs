@@ -10,9 +10,9 @@ mod support;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use pilotlight_core::{Account, Assign, Command, Counter, FunctionId, Idle, Nanos, SlotId, WaiterId};
+use pilotlight_core::{Account, Assign, Command, Counter, Ending, FunctionId, Idle, Nanos, SlotId, StartFailure, WaiterId};
 use proptest::prelude::*;
-use support::{Host, tag};
+use support::{Host, ending, tag};
 
 const KEYS: [&str; 3] = ["f", "g", "big"];
 const MEMORIES: [u32; 3] = [128, 128, 256];
@@ -113,14 +113,14 @@ impl World {
             Call::Assign { function } => self.assign(now, function, &mut out),
             Call::Idle { nth, bad } => {
                 let Some((slot, function, request)) = self.with(|shared| choose(&mut shared.executing, nth)) else { return };
-                assert_eq!(engine.handle_idle(now, slot, KEYS[function], tag(request), bad, &mut out), Idle::Ended);
+                assert_eq!(engine.handle_idle(now, slot, KEYS[function], tag(request), ending(bad), &mut out), Idle::Ended);
                 self.with(|shared| shared.ended += 1);
             }
             Call::LateIdle { nth } => {
                 let held = self.with(|shared| shared.executing.get(nth % shared.executing.len().max(1)).copied());
                 let Some((slot, function, _)) = held else { return };
                 // Between the look and the call the slot may have ended, but no request has this number.
-                assert_ne!(engine.handle_idle(now, slot, KEYS[function], tag(u64::MAX), false, &mut out), Idle::Ended);
+                assert_ne!(engine.handle_idle(now, slot, KEYS[function], tag(u64::MAX), Ending::Good, &mut out), Idle::Ended);
             }
             Call::Cancel { nth } => {
                 let found = self.with(|shared| shared.waiting.keys().copied().nth(nth % shared.waiting.len().max(1)));
@@ -159,9 +159,9 @@ impl World {
         let (engine, took) = (&self.host.engine, Nanos::from_millis(5));
         let accepted = match (command, fails) {
             (Command::CreateSlot { slot, .. }, false) => engine.handle_slot_created(now, slot, took, out),
-            (Command::CreateSlot { slot, .. }, true) => engine.handle_create_failed(now, slot, false, out),
+            (Command::CreateSlot { slot, .. }, true) => engine.handle_create_failed(now, slot, StartFailure::Refused, out),
             (Command::Init { slot, .. }, false) => engine.handle_instance_ready(now, slot, took, out),
-            (Command::Init { slot, .. }, true) => engine.handle_init_failed(now, slot, out),
+            (Command::Init { slot, .. }, true) => engine.handle_init_failed(now, slot, StartFailure::Refused, out),
             (Command::DestroySlot { slot, .. }, false) => engine.handle_slot_destroyed(now, slot),
             (Command::DestroySlot { slot, .. }, true) => engine.handle_destroy_failed(now, slot),
             (Command::Wake { .. }, _) => unreachable!("answers are taken at once"),

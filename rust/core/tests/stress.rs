@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use pilotlight_core::{Assign, Command, Counter, Engine, FunctionId, Nanos, SlotId};
-use support::{Host, tag};
+use support::{Host, ending, tag};
 
 const THREADS: u64 = 4;
 const ROUNDS: u64 = 20_000;
@@ -82,7 +82,7 @@ impl World {
         self.holders[slot.index()].fetch_sub(1, Ordering::SeqCst);
         let mut out = Vec::new();
         let now = self.now();
-        self.engine.handle_idle(now, slot, key, tag(request), request.is_multiple_of(64), &mut out);
+        self.engine.handle_idle(now, slot, key, tag(request), ending(request.is_multiple_of(64)), &mut out);
         self.carry_out(out);
         if request.is_multiple_of(8) {
             self.sweep(Nanos::ZERO);

@@ -10,6 +10,7 @@ mod courier;
 mod dispatch;
 mod instance_id;
 mod memory;
+mod reasons;
 mod refusal;
 pub mod server;
 mod service;

@@ -4,11 +4,13 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pilotlight_core::{
-    Assign, Command, Engine, EngineConfig, EngineError, FunctionId, FunctionRef, FunctionSpec, Idle, Nanos, RequestTag, SlotId, WaiterId,
+    Assign, Command, Ending, Engine, EngineConfig, EngineError, FunctionId, FunctionRef, FunctionSpec, Idle, Nanos, RequestTag, SlotId,
+    WaiterId,
 };
 
 use crate::instance_id;
 use crate::memory::memory_mb_from;
+use crate::reasons::Reasons;
 use crate::refusal::Refusal;
 use crate::settle::{Binding, HostCommand};
 use crate::waiting::{Caller, Request, Waiting};
@@ -43,6 +45,7 @@ pub struct Service {
     pub(crate) engine: Engine,
     pub(crate) boot_id: u32,
     pub(crate) waiting: Waiting,
+    pub(crate) reasons: Reasons,
     assign_deadline: Nanos,
     /// Makes request tags. Its key is random: a client cannot choose request ids that share a tag.
     tags: foldhash::quality::RandomState,
@@ -58,6 +61,7 @@ impl Service {
             engine: Engine::new(config.engine),
             boot_id: config.boot_id,
             waiting: Waiting::default(),
+            reasons: Reasons::default(),
             assign_deadline: config.assign_deadline,
             tags: foldhash::quality::RandomState::default(),
             idle_unknown: AtomicU64::new(0),
@@ -114,12 +118,12 @@ impl Service {
         match self.engine.handle_assign(now, function, self.tag(&request_id), deadline, &mut issued)? {
             Assign::Warm(slot) => {
                 let reply = self.assigned(request_id, meta.key, slot);
-                Ok((Assigned::Reply(reply), self.settle(now, issued, None)))
+                Ok((Assigned::Reply(reply), self.settle(now, issued)))
             }
             Assign::Waiting(waiter) => {
                 let met = self.waiting.enter(waiter, Request { id: request_id, function, caller: caller() });
                 let woken = met.and_then(|(request, verdict)| self.answer(now, waiter, request, verdict, &mut issued));
-                let mut left = self.settle(now, issued, None);
+                let mut left = self.settle(now, issued);
                 left.extend(woken);
                 Ok((Assigned::Waiting(waiter), left))
             }
@@ -134,16 +138,16 @@ impl Service {
     pub fn idle(&self, now: Nanos, request: &[u8]) -> Result<(IdleReply, Vec<HostCommand>), Refusal> {
         let IdleRequest { assigment, result } = wire::decode("IdleRequest", request).map_err(Refusal::InvalidRequest)?;
         let assignment = assigment.ok_or_else(|| invalid("IdleRequest.assigment is missing"))?;
-        let bad = result.and_then(|result| result.need_destroy).unwrap_or(false);
+        let ending = result.map_or(Ending::Good, |result| result.ending());
         let tag = self.tag(&assignment.request_id);
         let mut issued = Vec::new();
         let ended = instance_id::decode(self.boot_id, &assignment.instance_id)
-            .map_or(Idle::Unknown, |instance| self.engine.handle_idle(now, instance, &assignment.meta_key, tag, bad, &mut issued));
+            .map_or(Idle::Unknown, |instance| self.engine.handle_idle(now, instance, &assignment.meta_key, tag, ending, &mut issued));
         let reply = match ended {
             Idle::Ended | Idle::Duplicate => IdleReply { status: Status::Ok.into(), error_message: None },
             Idle::Unknown => self.unknown_idle(&assignment)?,
         };
-        Ok((reply, self.settle(now, issued, None)))
+        Ok((reply, self.settle(now, issued)))
     }
 
     /// Forgets a waiting request whose client has gone; `false`: its answer is given, or on its way.
@@ -164,17 +168,35 @@ impl Service {
     pub(crate) fn release(&self, now: Nanos, binding: Binding) -> Vec<HostCommand> {
         let mut issued = Vec::new();
         self.take_back(now, binding, &mut issued);
-        self.settle(now, issued, None)
+        self.settle(now, issued)
     }
 
     /// Makes a call of the host's that the engine always takes: a tick, a drain.
     pub fn carry_out(&self, now: Nanos, call: impl FnOnce(&Engine, &mut Vec<Command>)) -> Vec<HostCommand> {
         let mut issued = Vec::new();
         call(&self.engine, &mut issued);
-        self.settle(now, issued, None)
+        self.settle(now, issued)
     }
 
-    /// Makes a platform's report; `failure` is the text of a failed start.
+    /// Makes a platform's report that a start failed, for this reason.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Service::report`].
+    pub fn start_failed(
+        &self,
+        now: Nanos,
+        slot: SlotId,
+        reason: &str,
+        report: impl FnOnce(&Engine, &mut Vec<Command>) -> Result<(), EngineError>,
+    ) -> Result<Vec<HostCommand>, EngineError> {
+        if let Some(function) = self.engine.function_of(slot) {
+            self.reasons.note(function, reason);
+        }
+        self.report(now, report)
+    }
+
+    /// Makes a platform's report.
     ///
     /// # Errors
     ///
@@ -182,12 +204,11 @@ impl Service {
     pub fn report(
         &self,
         now: Nanos,
-        failure: Option<&str>,
         report: impl FnOnce(&Engine, &mut Vec<Command>) -> Result<(), EngineError>,
     ) -> Result<Vec<HostCommand>, EngineError> {
         let mut issued = Vec::new();
         report(&self.engine, &mut issued)?;
-        Ok(self.settle(now, issued, failure))
+        Ok(self.settle(now, issued))
     }
 
     /// Reduces a request id to what the engine remembers of it.

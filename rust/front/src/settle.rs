@@ -55,11 +55,10 @@ pub(crate) struct Binding {
 }
 
 impl Service {
-    /// Answers the front's calls among the commands and returns the others, in their order. `failure`: the text of the failed start that
-    /// issued them.
+    /// Answers the front's calls among the commands and returns the others, in their order.
     ///
     /// A Wake whose Assign is still on its way out of the engine is left to that one, see `waiting`.
-    pub(crate) fn settle(&self, now: Nanos, mut issued: Vec<Command>, failure: Option<&str>) -> Vec<HostCommand> {
+    pub(crate) fn settle(&self, now: Nanos, mut issued: Vec<Command>) -> Vec<HostCommand> {
         let mut left = Vec::with_capacity(issued.len());
         let mut next = 0;
         // An instance whose client has gone returns to the engine, which may issue more.
@@ -70,7 +69,7 @@ impl Service {
                 Command::Init { slot, function } => left.push(HostCommand::Init { slot, function }),
                 Command::DestroySlot { slot, reason } => left.push(HostCommand::DestroySlot { slot, reason }),
                 Command::Wake { waiter, result } => {
-                    let verdict = result.map_err(|error| Unserved { error, text: explain(error, failure) });
+                    let verdict = result.map_err(|error| Unserved { error, text: self.explain(waiter, error) });
                     if let Some((request, verdict)) = self.waiting.wake(waiter, verdict) {
                         left.extend(self.answer(now, waiter, request, verdict, &mut issued));
                     }
@@ -78,6 +77,14 @@ impl Service {
             }
         }
         left
+    }
+
+    /// Why a request gets no instance, with the platform's words where a start failed.
+    fn explain(&self, waiter: WaiterId, error: WakeError) -> String {
+        match (error, self.reasons.last(waiter.function())) {
+            (WakeError::StartFailed, Some(reason)) => format!("{error}: {reason}"),
+            _ => error.to_string(),
+        }
     }
 
     /// Gives a waiting request its answer, or makes it a command if the host is to.
@@ -120,12 +127,5 @@ impl Service {
     /// Returns an instance that nobody got. One that is gone already, as after `abandon_busy`, leaves nothing to take back.
     pub(crate) fn take_back(&self, now: Nanos, Binding { slot, request }: Binding, issued: &mut Vec<Command>) {
         self.engine.handle_abandon(now, slot, request, issued);
-    }
-}
-
-fn explain(error: WakeError, failure: Option<&str>) -> String {
-    match (error, failure) {
-        (WakeError::StartFailed, Some(reason)) => format!("{error}: {reason}"),
-        _ => error.to_string(),
     }
 }

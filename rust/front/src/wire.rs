@@ -2,6 +2,7 @@
 //!
 //! Fields that the core does not use are left out: decoding skips them.
 
+use pilotlight_core::Ending;
 use prost::{DecodeError, Message};
 
 /// Asks for an instance.
@@ -71,9 +72,23 @@ pub struct IdleRequest {
 /// How a request ended.
 #[derive(Clone, PartialEq, Message)]
 pub struct Result {
+    /// Like HTTP's: 200 is a success. 0 where the client says nothing.
+    #[prost(int32, tag = "1")]
+    pub status_code: i32,
     /// The instance is broken.
     #[prost(bool, optional, tag = "3")]
     pub need_destroy: Option<bool>,
+}
+
+impl Result {
+    /// What it means for the instance: `need_destroy` destroys it, any status but 200 is a failure of its request.
+    pub(crate) fn ending(&self) -> Ending {
+        match (self.need_destroy, self.status_code) {
+            (Some(true), _) => Ending::Destroy,
+            (_, 0 | 200) => Ending::Good,
+            _ => Ending::Failed,
+        }
+    }
 }
 
 /// The answer to an Idle.

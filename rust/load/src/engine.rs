@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pilotlight_core::policy::PolicySpec;
-use pilotlight_core::{Assign, Command, Engine, EngineConfig, FunctionRef, Nanos, RequestTag, SlotId};
+use pilotlight_core::{Assign, Command, Ending, Engine, EngineConfig, FunctionRef, Nanos, RequestTag, SlotId};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -115,7 +115,7 @@ fn start_instances(engine: &Engine, keys: &[Vec<String>], instances: usize) {
         let slots: Vec<SlotId> =
             (0..instances).map(|number| assign(engine, key, Nanos(1), RequestTag(number as u64), &mut out).0).collect();
         for (number, slot) in (0..).zip(slots) {
-            engine.handle_idle(Nanos(1), slot, key, RequestTag(number), false, &mut out);
+            engine.handle_idle(Nanos(1), slot, key, RequestTag(number), Ending::Good, &mut out);
         }
         out.clear();
     }
@@ -145,7 +145,7 @@ impl<'a> Caller<'a> {
                 self.virtual_now = Nanos(self.virtual_now.0 + STEP);
                 let (slot, warm) = assign(self.engine, key, self.virtual_now, RequestTag(self.tag), &mut out);
                 waited += u64::from(!warm);
-                self.engine.handle_idle(self.virtual_now, slot, key, RequestTag(self.tag), false, &mut out);
+                self.engine.handle_idle(self.virtual_now, slot, key, RequestTag(self.tag), Ending::Good, &mut out);
                 out.clear();
             }
             pairs += batch.len() as u64;

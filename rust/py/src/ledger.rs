@@ -12,6 +12,8 @@ pub(crate) fn whole<'py>(py: Python<'py>, snapshot: &Snapshot, idle_unknown: u64
     dict.set_item("idle_unknown", idle_unknown)?;
     dict.set_item("functions_count", live.functions)?;
     dict.set_item("waiting", live.waiting)?;
+    dict.set_item("longest_busy_s", live.longest_busy.as_secs_f64())?;
+    dict.set_item("past_timeout", live.past_timeout)?;
     dict.set_item("live_slots", live.slots.iter().sum::<u64>())?;
     dict.set_item("peak_slots", live.peak_slots)?;
     dict.set_item("peak_memory_mb", live.peak_memory_mb)?;

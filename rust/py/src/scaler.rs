@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use pilotlight_core::policy::PolicySpec;
-use pilotlight_core::{Command, Engine, EngineConfig, EngineError, Nanos, SlotId, WaiterId};
+use pilotlight_core::{Command, Engine, EngineConfig, EngineError, Nanos, SlotId, StartFailure, WaiterId};
 use pilotlight_front::wire::{self, AssignReply};
 use pilotlight_front::{Assigned, Caller, Service, ServiceConfig};
 use pyo3::exceptions::PyValueError;
@@ -40,7 +40,9 @@ impl Scaler {
         start_attempts = 3,
         max_functions = 100_000,
         max_waiting = 100_000,
+        lease_factor = None,
     ))]
+    #[expect(clippy::too_many_arguments, reason = "named in Python, where they are settings")]
     fn new(
         py: Python<'_>,
         policy: &str,
@@ -49,12 +51,19 @@ impl Scaler {
         start_attempts: u32,
         max_functions: u32,
         max_waiting: u64,
+        lease_factor: Option<f64>,
     ) -> PyResult<Self> {
         if start_attempts == 0 {
             return Err(config_error(py, "start_attempts is 0: a request needs at least 1".to_owned()));
         }
+        if let Some(factor) = lease_factor.filter(|factor| !(1.0..).contains(factor)) {
+            return Err(config_error(
+                py,
+                format!("lease_factor is {factor}: a lease is at least as long as the function's timeout, so 1 or more"),
+            ));
+        }
         let policy = PolicySpec::parse(policy).map_err(|error| policy_error(py, &error))?;
-        let engine = EngineConfig { start_attempts, max_functions, max_waiting, ..EngineConfig::new(policy) };
+        let engine = EngineConfig { start_attempts, max_functions, max_waiting, lease_factor, ..EngineConfig::new(policy) };
         let service = Arc::new(Service::new(ServiceConfig { engine, boot_id, assign_deadline: Nanos(assign_deadline_ns) }));
         Ok(Self { route: Arc::new(Route::new(Arc::clone(&service))), service })
     }
@@ -95,20 +104,17 @@ impl Scaler {
 
     /// Reports that CreateSlot succeeded after `create_ns`, also when it had been reported failed with `may_exist`.
     fn slot_created<'py>(&self, py: Python<'py>, now_ns: u64, slot: u64, create_ns: u64) -> PyResult<Bound<'py, PyList>> {
-        self.report(py, now_ns, None, |engine, now, issued| {
-            engine.handle_slot_created(now, SlotId::from_bits(slot), Nanos(create_ns), issued)
-        })
+        self.report(py, now_ns, |engine, now, issued| engine.handle_slot_created(now, SlotId::from_bits(slot), Nanos(create_ns), issued))
     }
 
     /// Reports that Init succeeded after `init_ns`.
     fn instance_ready<'py>(&self, py: Python<'py>, now_ns: u64, slot: u64, init_ns: u64) -> PyResult<Bound<'py, PyList>> {
-        self.report(py, now_ns, None, |engine, now, issued| {
-            engine.handle_instance_ready(now, SlotId::from_bits(slot), Nanos(init_ns), issued)
-        })
+        self.report(py, now_ns, |engine, now, issued| engine.handle_instance_ready(now, SlotId::from_bits(slot), Nanos(init_ns), issued))
     }
 
-    /// Reports that CreateSlot or Init failed.
-    #[pyo3(signature = (now_ns, slot, stage, reason, may_exist = false))]
+    /// Reports that CreateSlot or Init failed; `may_exist` is of CreateSlot.
+    #[pyo3(signature = (now_ns, slot, stage, reason, may_exist = false, throttled = false))]
+    #[expect(clippy::too_many_arguments, reason = "named in Python")]
     fn start_failed<'py>(
         &self,
         py: Python<'py>,
@@ -117,23 +123,32 @@ impl Scaler {
         stage: &str,
         reason: &str,
         may_exist: bool,
+        throttled: bool,
     ) -> PyResult<Bound<'py, PyList>> {
-        let (slot, reason) = (SlotId::from_bits(slot), Some(reason));
-        match stage {
-            "create" => self.report(py, now_ns, reason, |engine, now, issued| engine.handle_create_failed(now, slot, may_exist, issued)),
-            "init" => self.report(py, now_ns, reason, |engine, now, issued| engine.handle_init_failed(now, slot, issued)),
-            _ => Err(PyValueError::new_err(format!("stage is {stage:?}: allowed are \"create\" and \"init\""))),
-        }
+        let (now, slot) = (Nanos(now_ns), SlotId::from_bits(slot));
+        let failure = match (may_exist, throttled) {
+            (true, _) => StartFailure::Unanswered,
+            (_, true) => StartFailure::Throttled,
+            _ => StartFailure::Refused,
+        };
+        let left = match stage {
+            "create" => {
+                self.service.start_failed(now, slot, reason, |engine, issued| engine.handle_create_failed(now, slot, failure, issued))
+            }
+            "init" => self.service.start_failed(now, slot, reason, |engine, issued| engine.handle_init_failed(now, slot, failure, issued)),
+            _ => return Err(PyValueError::new_err(format!("stage is {stage:?}: allowed are \"create\" and \"init\""))),
+        };
+        self.route.commands(py, left.map_err(engine_error)?)
     }
 
     /// Reports that DestroySlot succeeded or that the platform no longer knows the slot.
     fn slot_destroyed<'py>(&self, py: Python<'py>, now_ns: u64, slot: u64) -> PyResult<Bound<'py, PyList>> {
-        self.report(py, now_ns, None, |engine, now, _| engine.handle_slot_destroyed(now, SlotId::from_bits(slot)))
+        self.report(py, now_ns, |engine, now, _| engine.handle_slot_destroyed(now, SlotId::from_bits(slot)))
     }
 
     /// Reports that DestroySlot failed; `tick` issues it again with growing pauses.
     fn destroy_failed<'py>(&self, py: Python<'py>, now_ns: u64, slot: u64) -> PyResult<Bound<'py, PyList>> {
-        self.report(py, now_ns, None, |engine, now, _| engine.handle_destroy_failed(now, SlotId::from_bits(slot)))
+        self.report(py, now_ns, |engine, now, _| engine.handle_destroy_failed(now, SlotId::from_bits(slot)))
     }
 
     /// Does what is due: deadlines, retirements, repeated destroys. Bounded work; call again while `next_wakeup_ns` is past.
@@ -183,11 +198,10 @@ impl Scaler {
         &self,
         py: Python<'py>,
         now_ns: u64,
-        failure: Option<&str>,
         report: impl FnOnce(&Engine, Nanos, &mut Vec<Command>) -> Result<(), EngineError>,
     ) -> PyResult<Bound<'py, PyList>> {
         let now = Nanos(now_ns);
-        let left = self.service.report(now, failure, |engine, issued| report(engine, now, issued)).map_err(engine_error)?;
+        let left = self.service.report(now, |engine, issued| report(engine, now, issued)).map_err(engine_error)?;
         self.route.commands(py, left)
     }
 

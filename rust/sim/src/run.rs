@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use pilotlight_core::policy::PolicySpec;
-use pilotlight_core::{Assign, Command, Engine, EngineConfig, FunctionId, FunctionRef, Idle, Nanos, RequestTag, SlotId, WaiterId};
+use pilotlight_core::{
+    Assign, Command, Ending, Engine, EngineConfig, FunctionId, FunctionRef, Idle, Nanos, RequestTag, SlotId, StartFailure, WaiterId,
+};
 
 use crate::diary::Diary;
 use crate::error::SimError;
@@ -239,7 +241,8 @@ impl Run {
         let slot = subject.slot;
         let accepted = match kind {
             Kind::RequestEnded => {
-                let ended = engine.handle_end(now, slot, RequestTag(subject.request), subject.bad, out);
+                let ending = if subject.bad { Ending::Destroy } else { Ending::Good };
+                let ended = engine.handle_end(now, slot, RequestTag(subject.request), ending, out);
                 assert_eq!(ended, Idle::Ended, "the request had the instance");
                 if let Some(course) = &mut self.course {
                     course.shortages.left(subject.function as usize);
@@ -252,9 +255,9 @@ impl Run {
                 }
                 engine.handle_instance_ready(now, slot, self.starts.initialised(slot), out)
             }
-            Kind::InitFailed => engine.handle_init_failed(now, slot, out),
+            Kind::InitFailed => engine.handle_init_failed(now, slot, StartFailure::Refused, out),
             Kind::SlotCreated => engine.handle_slot_created(now, slot, self.starts.created(slot), out),
-            Kind::CreateFailed => engine.handle_create_failed(now, slot, false, out),
+            Kind::CreateFailed => engine.handle_create_failed(now, slot, StartFailure::Refused, out),
         };
         accepted.expect("the engine asked for this start");
         self.carry_out(if kind == Kind::InstanceReady { Outcome::ColdStart } else { Outcome::Handoff });

@@ -84,7 +84,7 @@ impl Shortages {
         let course = &mut self.functions[function];
         match reason {
             DestroyReason::KeepAliveOver | DestroyReason::MemoryPressure => course.instances -= 1,
-            DestroyReason::NeedDestroy => {
+            DestroyReason::NeedDestroy | DestroyReason::Failing | DestroyReason::LeaseExpired => {
                 course.instances -= 1;
                 course.kept -= 1;
             }

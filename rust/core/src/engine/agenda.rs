@@ -15,6 +15,8 @@ pub(super) enum Due {
     Destroy(SlotId),
     /// The policy's look at the ledger.
     Review,
+    /// A step of a pass over busy instances.
+    Leases,
 }
 
 #[derive(Debug, Default)]

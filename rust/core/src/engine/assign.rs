@@ -23,7 +23,8 @@ pub enum Assign {
 impl Engine {
     /// Hands a request an instance of its function, or puts it in the queue until `deadline`.
     ///
-    /// Commands appended: none when an instance is free; otherwise at most `CreateSlot`s.
+    /// Commands appended: none when an instance is free; otherwise `CreateSlot`s, or at once the request's `Wake` with an error while
+    /// starts of the function keep failing.
     ///
     /// # Errors
     ///
@@ -79,17 +80,22 @@ impl Engine {
                 }
                 None
             }
+            Handoff::None if self.starts_are_paused(now, &cold) => None,
             Handoff::None => Some(self.start(now, id, function, &mut cold, out)),
         };
         function.ledger.count(Counter::Queued);
         let sequence = cold.waiters.push(request, now, deadline, own_start);
         self.start_wanted(now, id, function, &mut cold, out);
-        if cold.waiters.len() > cold.starting() && cold.ticket.is_none() {
+        if self.starts_are_paused(now, &cold) && self.uncovered(function, &cold) > 0 {
+            let gone = cold.waiters.remove(sequence).expect("it has just come");
+            self.refuse(now, (id, function), &mut cold, &gone, WakeError::StartFailed, out);
+        } else if cold.waiters.len() > cold.starting() && cold.ticket.is_none() && !self.throttle.is_active() {
             function.ledger.count(Counter::HeldBack);
         }
         self.meet_target(now, id, function, &mut cold, out);
         drop(cold);
         self.begin_reviews(now);
+        self.begin_leases(now);
         self.arm(id, function, deadline);
         Ok(Assign::Waiting(WaiterId { function: id, sequence }))
     }
@@ -138,6 +144,9 @@ impl Engine {
     pub(super) fn left(&self, now: Nanos, function: &Function, cold: &mut Cold, waiter: &Waiter, why: Counter) {
         if self.config.policy.handoff == Handoff::Oldest {
             function.pool.leave_locked(cold);
+        }
+        if matches!(why, Counter::Expired | Counter::Cancelled) && cold.waiters.len() < cold.starting() {
+            cold.trouble().left_unserved(now);
         }
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         Self::demand_falls(now, function, None);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{Assign, Engine, Idle};
+use super::{Assign, Ending, Engine, Idle};
 use crate::command::Command;
 use crate::config::EngineConfig;
 use crate::ids::{FunctionId, RequestTag, SlotId};
@@ -24,7 +24,7 @@ fn warm(policy: &str) -> (Engine, FunctionId) {
     let Some(Command::CreateSlot { slot, .. }) = out.pop() else { panic!("a waiter gets a start") };
     engine.handle_slot_created(Nanos(2), slot, Nanos(1), &mut out).unwrap();
     engine.handle_instance_ready(Nanos(3), slot, Nanos(1), &mut out).unwrap();
-    assert_eq!(engine.handle_idle(Nanos(4), slot, "f", RequestTag(0), false, &mut out), Idle::Ended);
+    assert_eq!(engine.handle_idle(Nanos(4), slot, "f", RequestTag(0), Ending::Good, &mut out), Idle::Ended);
     (engine, id)
 }
 
@@ -37,7 +37,7 @@ fn cost_of_warm_pairs(policy: &str, pairs: u64) -> (u64, u64) {
         let (now, tag) = (Nanos(1_000 * request), RequestTag(request));
         assert_eq!(engine.function(&FunctionRef { key: "f", runtime: "go", timeout_s: 60, memory_mb: 128 }), Ok(id));
         let Ok(Assign::Warm(slot)) = engine.handle_assign(now, id, tag, Nanos::MAX, &mut out) else { panic!("one is free") };
-        assert_eq!(engine.handle_idle(now, slot, "f", tag, false, &mut out), Idle::Ended);
+        assert_eq!(engine.handle_idle(now, slot, "f", tag, Ending::Good, &mut out), Idle::Ended);
     }
     assert_eq!(out, []);
     (locks_taken() - before.0, read_modify_writes() - before.1)
@@ -183,7 +183,7 @@ fn a_storm_of_cold_starts_costs_each_call_a_few_locks_commands_and_questions() {
     for (request, &slot) in (0..).zip(&served) {
         now = now + Nanos(20_000);
         storm.count(|engine, out| {
-            assert_eq!(engine.handle_end(now, slot, RequestTag(request), false, out), Idle::Ended);
+            assert_eq!(engine.handle_end(now, slot, RequestTag(request), Ending::Good, out), Idle::Ended);
         });
     }
     let most = storm.most_of_phase();

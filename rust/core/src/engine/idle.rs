@@ -21,24 +21,43 @@ pub enum Idle {
     Unknown,
 }
 
+/// How a request ended, as far as its instance is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Well.
+    Good,
+    /// With a failure. The instance serves on, unless it fails three times in a row while others do better.
+    Failed,
+    /// The instance must be destroyed.
+    Destroy,
+}
+
 impl Engine {
     /// Takes an instance back from the request that had it.
     ///
-    /// `key` is the function the caller believes it to be of; `bad` asks for the instance to be destroyed.
-    pub fn handle_idle(&self, now: Nanos, instance: SlotId, key: &str, request: RequestTag, bad: bool, out: &mut Vec<Command>) -> Idle {
+    /// `key` is the function the caller believes it to be of.
+    pub fn handle_idle(
+        &self,
+        now: Nanos,
+        instance: SlotId,
+        key: &str,
+        request: RequestTag,
+        ending: Ending,
+        out: &mut Vec<Command>,
+    ) -> Idle {
         let Some((slot, word)) = self.slots.find(instance) else { return Idle::Unknown };
         let (id, function) = self.holder(slot);
         if *function.spec.key != *key || !matches!(word.state(), State::Idle | State::Busy | State::Retiring | State::Leaked) {
             return Idle::Unknown;
         }
-        self.end(now, (instance, slot, word), (id, function), request, bad, out)
+        self.end(now, (instance, slot, word), (id, function), request, ending, out)
     }
 
     /// [`Engine::handle_idle`] for a host that made the instance serve this request and mixes no functions up: it need not name the
     /// function.
-    pub fn handle_end(&self, now: Nanos, instance: SlotId, request: RequestTag, bad: bool, out: &mut Vec<Command>) -> Idle {
+    pub fn handle_end(&self, now: Nanos, instance: SlotId, request: RequestTag, ending: Ending, out: &mut Vec<Command>) -> Idle {
         let Some((slot, word)) = self.slots.find(instance) else { return Idle::Unknown };
-        self.end(now, (instance, slot, word), self.holder(slot), request, bad, out)
+        self.end(now, (instance, slot, word), self.holder(slot), request, ending, out)
     }
 
     fn end(
@@ -47,23 +66,35 @@ impl Engine {
         (instance, slot, word): (SlotId, &Slot, Word),
         (id, function): (FunctionId, &Function),
         request: RequestTag,
-        bad: bool,
+        ending: Ending,
         out: &mut Vec<Command>,
     ) -> Idle {
         let owned = word.state() == State::Busy && slot.owner.load(Ordering::Relaxed) == request.0;
-        let next = if bad || self.draining() { State::Retiring } else { State::Idle };
+        let next = match ending {
+            _ if !owned => None,
+            Ending::Destroy => Some(DestroyReason::NeedDestroy),
+            _ if self.draining() => Some(DestroyReason::Draining),
+            Ending::Failed if Self::is_to_be_replaced(now, function, word) => Some(DestroyReason::Failing),
+            _ => None,
+        };
+        let after = match ending {
+            Ending::Good => word.did_well(),
+            Ending::Failed => word.failed_once_more(),
+            Ending::Destroy => word,
+        };
         // The epoch in the word fails a duplicate that slept while the instance went to another request.
-        if !owned || !slot.transition(word, next) {
+        if !owned || !slot.transition_from(word, after, if next.is_some() { State::Retiring } else { State::Idle }) {
             function.ledger.count(Counter::IdleDuplicates);
             return Idle::Duplicate;
         }
+        if word.is_failing() != after.is_failing() {
+            Self::count_failing(function, after.is_failing());
+        }
         let execution = slot.clock.turn_free(now);
         let level = Self::demand_falls(now, function, Some(execution));
-        if next == State::Idle {
-            self.release(now, (id, function), (instance.index, slot), level, out);
-        } else {
-            let reason = if bad { DestroyReason::NeedDestroy } else { DestroyReason::Draining };
-            self.give_up_instance(now, (id, function), (instance, slot), reason, out);
+        match next {
+            None => self.release(now, (id, function), (instance.index, slot), level, out),
+            Some(reason) => self.give_up_instance(now, (id, function), (instance, slot), reason, out),
         }
         Idle::Ended
     }
@@ -157,7 +188,7 @@ impl Engine {
     }
 
     /// Sees off an instance that its last request has left in the retiring state.
-    fn give_up_instance(
+    pub(super) fn give_up_instance(
         &self,
         now: Nanos,
         (id, function): (FunctionId, &Function),

@@ -6,7 +6,10 @@ mod assign;
 mod cost;
 mod drain;
 mod evict;
+mod failing;
+mod failure;
 mod idle;
+mod lease;
 mod overdue;
 mod review;
 mod snapshot;
@@ -14,6 +17,7 @@ mod start;
 #[cfg(all(test, not(pilotlight_loom)))]
 mod steps;
 mod sweep;
+mod throttle;
 mod timers;
 mod work;
 
@@ -22,10 +26,13 @@ use std::collections::{BTreeMap, VecDeque};
 use crossbeam_utils::CachePadded;
 
 pub use assign::Assign;
-pub use idle::Idle;
+pub use failure::StartFailure;
+pub use idle::{Ending, Idle};
 pub use snapshot::{FunctionTotals, Live, Snapshot};
 
 use self::evict::Limit;
+use self::lease::Leases;
+use self::throttle::Throttle;
 use self::timers::Timers;
 use crate::config::EngineConfig;
 use crate::error::EngineError;
@@ -51,8 +58,10 @@ pub struct Engine {
     /// Requests waiting, over all functions.
     waiting: CachePadded<AtomicU64>,
     means: CachePadded<Means>,
+    throttle: CachePadded<Throttle>,
     /// The policy's regular reviews are scheduled.
     reviews_begun: AtomicBool,
+    leases: Leases,
     live: CachePadded<LiveCount>,
     /// The limit on their memory, if there is one.
     limit: Option<Limit>,
@@ -102,7 +111,9 @@ impl Engine {
             seekers: CachePadded::new(Mutex::new(BTreeMap::new())),
             waiting: CachePadded::new(AtomicU64::new(0)),
             means: CachePadded::default(),
+            throttle: CachePadded::default(),
             reviews_begun: AtomicBool::new(false),
+            leases: Leases::new(),
             live: CachePadded::default(),
             limit: config.policy.memory_limit_mb.map(Limit::new),
             phase: AtomicU8::new(Phase::Running as u8),
@@ -165,6 +176,9 @@ impl Engine {
 
     /// Books what the slot has counted and measured for the function; from now on it measures something else.
     fn book(function: &Function, slot: &Slot, next: Span, now: Nanos) {
+        if slot.is_failing_instance() {
+            function.failing.fetch_sub(1, Ordering::Relaxed);
+        }
         let (given, time) = slot.close(next, now);
         function.ledger.book_given(given);
         function.ledger.book_slot(&time);

@@ -25,6 +25,10 @@ pub struct Live {
     pub waiting: u64,
     /// Slots by [`Account`].
     pub slots: [u64; Account::ALL.len()],
+    /// For how long the instance has been busy that has been so for longest.
+    pub longest_busy: Nanos,
+    /// Instances that have been busy for longer than their function's timeout.
+    pub past_timeout: u64,
     /// Most slots at once.
     pub peak_slots: u64,
     /// Most memory in slots at once, in MB.
@@ -72,8 +76,14 @@ impl Engine {
             ..Live::default()
         };
         for (_, slot) in self.slots.iter() {
-            if let Some(account) = slot.word().state().account() {
-                live.slots[account as usize] += 1;
+            let word = slot.word();
+            let Some(account) = word.state().account() else { continue };
+            live.slots[account as usize] += 1;
+            if let Some(since) = slot.busy_since(word) {
+                let busy = now.since(since);
+                let timeout_s = self.holder(slot).1.spec.timeout_s;
+                live.longest_busy = live.longest_busy.max(busy);
+                live.past_timeout += u64::from(timeout_s > 0 && busy > Nanos::from_secs(timeout_s.into()));
             }
         }
         Snapshot { totals: self.totals(now), live }

@@ -1,7 +1,7 @@
-//! Starts: CreateSlot, Init, their failures, and what becomes of a start that nobody needs any more.
+//! Starts: CreateSlot, Init, and what becomes of a start that nobody needs any more. `failure` has what becomes of those that fail.
 
 use super::{Engine, smooth};
-use crate::command::{Command, DestroyReason, WakeError};
+use crate::command::{Command, DestroyReason};
 use crate::error::EngineError;
 use crate::ids::{FunctionId, SlotId};
 use crate::ledger::{Counter, WaitCause};
@@ -37,9 +37,13 @@ impl Engine {
             return Ok(());
         }
         let mut cold = lock(&function.cold);
-        let wanted = !self.draining() && (self.config.policy.surplus == Surplus::Keep || self.still_needed(function, &mut cold, id.index));
+        let wanted = !self.draining()
+            && (self.config.policy.surplus == Surplus::Keep
+                || self.still_needed(function, &mut cold, id.index)
+                || cold.trouble.as_mut().is_some_and(|trouble| trouble.finishes_start(now, took)));
         advance(id, slot, word, if wanted { State::Initialising } else { State::Retiring })?;
         smooth(&self.means.create_ns, took);
+        self.throttle.succeeded(now);
         cold.creating -= 1;
         if wanted {
             cold.initialising += 1;
@@ -72,10 +76,20 @@ impl Engine {
         }
         let (holder, function) = self.holder(slot);
         let mut cold = lock(&function.cold);
-        advance(id, slot, word, State::Idle)?;
+        let after = if Self::is_on_trial(&cold) { word.failed_once_more() } else { word };
+        if !slot.transition_from(word, after, State::Idle) {
+            return Err(EngineError::SlotNotFound(id));
+        }
+        if after.is_failing() {
+            Self::count_failing(function, true);
+        }
         cold.initialising -= 1;
         smooth(&function.init_ns, took);
         smooth(&self.means.init_ns, took);
+        let expects_until = cold.trouble.as_mut().and_then(|trouble| {
+            trouble.start_succeeded();
+            trouble.expects_until()
+        });
         Self::book(function, slot, Span::Instance, now);
         if self.config.policy.handoff == Handoff::None
             && let Some(waiter) = cold.waiters.remove_bound_to(id.index)
@@ -85,62 +99,12 @@ impl Engine {
         } else {
             let instances = function.instances(&cold) + 1;
             self.set_due(now, function, slot, instances);
+            if let Some(until) = expects_until {
+                slot.due.store(until.0.max(slot.due.load(Ordering::Relaxed)), Ordering::Relaxed);
+            }
             // Under the same lock: between "no longer starting" and "free" a waiter would look as if nothing were on its way.
             self.release_locked(now, (holder, function), cold, (id.index, slot), false, WaitCause::ColdStart, out);
         }
-        Ok(())
-    }
-
-    /// CreateSlot failed. `may_exist`: it got no answer, so the platform may hold the slot; it stays in the ledger as leaked until
-    /// `handle_slot_created`, or this call without `may_exist`, settles it.
-    ///
-    /// Commands appended: another `CreateSlot`, or a `Wake` with an error when the oldest waiter has seen enough failures.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineError::SlotNotFound`]: no such create is in flight.
-    pub fn handle_create_failed(&self, now: Nanos, id: SlotId, may_exist: bool, out: &mut Vec<Command>) -> Result<(), EngineError> {
-        let (slot, word) = self.reported(id, &[State::Creating, State::Abandoned])?;
-        let (holder, function) = self.holder(slot);
-        let next = if may_exist { State::Abandoned } else { State::Vacant };
-        if word.state() == State::Abandoned {
-            if !may_exist {
-                advance(id, slot, word, next)?;
-                Self::book(function, slot, Span::Nothing, now);
-                self.slot_vanished(now, id.index, function, word.state());
-            }
-            return Ok(());
-        }
-        let mut cold = lock(&function.cold);
-        advance(id, slot, word, next)?;
-        cold.creating -= 1;
-        Self::book(function, slot, if may_exist { Span::Leaked } else { Span::Nothing }, now);
-        if !may_exist {
-            self.slot_vanished(now, id.index, function, word.state());
-        }
-        self.start_failed(now, (holder, function), &mut cold, id.index, out);
-        Ok(())
-    }
-
-    /// Init failed: the slot is destroyed. Like [`Engine::handle_instance_ready`] for a slot given up meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineError::SlotNotFound`]: no Init is in flight on it.
-    pub fn handle_init_failed(&self, now: Nanos, id: SlotId, out: &mut Vec<Command>) -> Result<(), EngineError> {
-        let (slot, word) = self.reported(id, &[State::Initialising, State::Retiring, State::Leaked])?;
-        if word.state() != State::Initialising {
-            return Ok(());
-        }
-        let (holder, function) = self.holder(slot);
-        let mut cold = lock(&function.cold);
-        advance(id, slot, word, State::Retiring)?;
-        cold.initialising -= 1;
-        Self::book(function, slot, Span::Retiring, now);
-        slot.owner.store(0, Ordering::Relaxed);
-        self.slot_leaves(function);
-        out.push(Command::DestroySlot { slot: id, reason: DestroyReason::InitFailed });
-        self.start_failed(now, (holder, function), &mut cold, id.index, out);
         Ok(())
     }
 
@@ -155,6 +119,7 @@ impl Engine {
         assert!(vacant.state() == State::Vacant, "an allocated place is vacant");
         slot.move_own(vacant, State::Creating);
         cold.creating += 1;
+        self.note_start(now, cold);
         self.slot_appeared(memory_mb);
         function.ledger.count(Counter::Starts);
         let slot = SlotId { index, generation: vacant.generation() };
@@ -174,6 +139,7 @@ impl Engine {
                     self.arm(id, function, now);
                     break;
                 }
+                Start::Now if self.holds_starts(now, (id, function), cold) => break,
                 Start::Now if self.start_if_room(now, (id, function), cold, false, out) => {
                     function.policy.started();
                     left -= 1;
@@ -233,7 +199,7 @@ impl Engine {
                 self.arm(id, function, now);
                 break;
             }
-            if !self.start_if_room(now, (id, function), cold, true, out) {
+            if self.holds_starts(now, (id, function), cold) || !self.start_if_room(now, (id, function), cold, true, out) {
                 break;
             }
             function.ledger.count(Counter::StartsAhead);
@@ -285,33 +251,9 @@ impl Engine {
         }
         false
     }
-
-    /// Books a failed start, lets the waiter that it was for try again or give up, and replaces it if it is still wanted.
-    fn start_failed(&self, now: Nanos, (id, function): (FunctionId, &Function), cold: &mut Cold, index: u32, out: &mut Vec<Command>) {
-        function.ledger.count(Counter::StartsFailed);
-        let bound = self.config.policy.handoff == Handoff::None;
-        if !bound && cold.waiters.len() <= cold.starting() {
-            return;
-        }
-        let waiter = if bound { cold.waiters.bound_to(index) } else { cold.waiters.oldest_mut() };
-        let Some(waiter) = waiter else { return };
-        waiter.failures += 1;
-        let (sequence, failures) = (waiter.sequence, waiter.failures);
-        if failures >= self.config.start_attempts || self.draining() {
-            let gone = cold.waiters.remove(sequence).expect("it was there a line ago");
-            self.refuse(now, (id, function), cold, &gone, WakeError::StartFailed, out);
-            self.reconsider_room(now, id, function, cold);
-        } else if bound {
-            let again = self.start(now, id, function, cold, out);
-            if let Some(waiter) = cold.waiters.bound_to(index) {
-                waiter.own_start = Some(again);
-            }
-        }
-        self.start_wanted(now, id, function, cold, out);
-    }
 }
 
 /// Makes a transition that only one report may make.
-fn advance(id: SlotId, slot: &Slot, from: Word, state: State) -> Result<(), EngineError> {
+pub(super) fn advance(id: SlotId, slot: &Slot, from: Word, state: State) -> Result<(), EngineError> {
     if slot.transition(from, state) { Ok(()) } else { Err(EngineError::SlotNotFound(id)) }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use proptest::prelude::*;
 
 use super::work::Work;
-use super::{Assign, Engine, Idle, LOOK_AGAIN};
+use super::{Assign, Ending, Engine, Idle, LOOK_AGAIN};
 use crate::command::Command;
 use crate::config::EngineConfig;
 use crate::ids::{FunctionId, RequestTag, SlotId};
@@ -98,7 +98,7 @@ impl World {
     fn end(&mut self, keep_alive: Nanos) -> bool {
         *self.told.keep_alive.lock().unwrap_or_else(PoisonError::into_inner) = keep_alive;
         let Some((request, slot)) = self.executing.pop_front() else { return false };
-        assert_eq!(self.engine.handle_end(self.now, slot, RequestTag(request), false, &mut Vec::new()), Idle::Ended);
+        assert_eq!(self.engine.handle_end(self.now, slot, RequestTag(request), Ending::Good, &mut Vec::new()), Idle::Ended);
         true
     }
 

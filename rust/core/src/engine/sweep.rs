@@ -46,6 +46,7 @@ impl Engine {
                     self.repeat_destroy(slot, now, out);
                 }
                 Some(Due::Review) => self.review(now),
+                Some(Due::Leases) => self.sweep_leases(now, work, out),
                 None => break,
             }
         }
@@ -125,6 +126,9 @@ impl Engine {
         }
         cold.refused_room = false;
         let before = out.len();
+        if self.starts_are_paused(now, &cold) {
+            self.refuse_uncovered(now, (id, function), &mut cold, out);
+        }
         self.start_wanted(now, id, function, &mut cold, out);
         self.meet_target(now, id, function, &mut cold, out);
         work.changed(out.len() - before);

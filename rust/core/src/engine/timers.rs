@@ -49,6 +49,11 @@ impl Timers {
         self.add(&mut lock(&self.agenda), at, Due::Review);
     }
 
+    /// Schedules the next step of a pass over busy instances.
+    pub(super) fn leases(&self, at: Nanos) {
+        self.add(&mut lock(&self.agenda), at, Due::Leases);
+    }
+
     /// Takes one thing that is due, disarming its function's timer.
     pub(super) fn pop<'a>(&self, now: Nanos, armed: impl Fn(FunctionId) -> &'a AtomicU64) -> Option<Due> {
         let mut agenda = lock(&self.agenda);

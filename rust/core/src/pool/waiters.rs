@@ -20,8 +20,6 @@ pub(crate) struct Waiter {
     pub(crate) request: RequestTag,
     pub(crate) arrived: Nanos,
     pub(crate) deadline: Nanos,
-    /// Starts that failed while it was the oldest.
-    pub(crate) failures: u32,
     /// The start it waits for, when requests are bound to their own (`handoff=none`): a slot index.
     pub(crate) own_start: Option<u32>,
 }
@@ -50,7 +48,7 @@ impl Waiters {
         if deadline < Nanos::MAX {
             self.deadlines.insert((deadline, sequence));
         }
-        self.queue.push_back(Waiter { sequence, request, arrived, deadline, failures: 0, own_start });
+        self.queue.push_back(Waiter { sequence, request, arrived, deadline, own_start });
         sequence
     }
 
@@ -70,10 +68,6 @@ impl Waiters {
         if self.queue.is_empty() && self.queue.capacity() > KEPT {
             self.queue = VecDeque::new();
         }
-    }
-
-    pub(crate) fn oldest_mut(&mut self) -> Option<&mut Waiter> {
-        self.queue.front_mut()
     }
 
     /// When the waiter that `ahead` others come before arrived.

@@ -11,7 +11,7 @@
 //! | `began` | 0–2 | [`Span`]: what is measured |
 //! | | 3–63 | since when, in ns: 73 years |
 //! | `busy` | | of an instance. Free: the ns it has served. Busy: those before this request, less the moment it turned busy and one more |
-//! | `turned` | | of an instance: when it last turned busy or free. The writer's only |
+//! | `turned` | | of an instance: when it last turned busy or free; a reader must look whether the slot's word has changed |
 //!
 //! `busy` is below zero exactly while a request has the instance, as nothing is busy for longer than it has been there. So one load tells
 //! which of the two it is and since when, and busy and free time always add up to the time since `began`.
@@ -114,6 +114,10 @@ impl SlotClock {
         let at = now.0.min(LATEST).max(self.turned.load(Ordering::Relaxed));
         self.turned.store(at, Ordering::Relaxed);
         at.cast_signed()
+    }
+
+    pub(super) fn turned(&self) -> Nanos {
+        Nanos(self.turned.load(Ordering::Acquire))
     }
 
     pub(super) fn began(&self) -> Began {

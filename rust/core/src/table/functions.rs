@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::chunked::Chunked;
+use super::trouble::Trouble;
 use crate::error::EngineError;
 use crate::ids::FunctionId;
 use crate::ledger::FunctionLedger;
@@ -64,13 +65,15 @@ pub(crate) struct Function {
     pub(crate) pool: Pool,
     /// When the timer of this function fires; `u64::MAX`: not armed.
     pub(crate) armed: AtomicU64,
-    pub(crate) ledger: FunctionLedger,
-    /// What only waiting, starting and retiring touch.
-    pub(crate) cold: Mutex<Cold>,
     /// The function with the same key that this one replaced.
     older: Option<FunctionId>,
     /// Functions with this key up to this one.
     version: u32,
+    /// Instances whose last request failed.
+    pub(crate) failing: AtomicU32,
+    pub(crate) ledger: FunctionLedger,
+    /// What only waiting, starting and retiring touch.
+    pub(crate) cold: Mutex<Cold>,
 }
 
 /// The part of a function behind its lock. No warm Assign or Idle takes it.
@@ -91,9 +94,16 @@ pub(crate) struct Cold {
     pub(crate) refused_room: bool,
     /// A visit to the free instances that is to be gone on with: the timers know of it.
     pub(crate) descent: Option<Box<Descent>>,
+    /// What has gone wrong with it lately.
+    pub(crate) trouble: Option<Box<Trouble>>,
 }
 
 impl Cold {
+    /// What has gone wrong, to add to it.
+    pub(crate) fn trouble(&mut self) -> &mut Trouble {
+        self.trouble.get_or_insert_default()
+    }
+
     /// Starts in flight.
     pub(crate) fn starting(&self) -> u32 {
         self.creating + self.initialising
@@ -222,6 +232,7 @@ impl Function {
             armed: AtomicU64::new(u64::MAX),
             init_ns: AtomicU64::new(0),
             cold: Mutex::new(Cold::default()),
+            failing: AtomicU32::new(0),
         }
     }
 }

@@ -4,8 +4,10 @@ mod chunked;
 mod clock;
 mod functions;
 mod slots;
+mod trouble;
 
 pub(crate) use clock::Span;
 pub(crate) use functions::{Cold, Function, FunctionTable};
 pub use functions::{FunctionRef, FunctionSpec};
-pub(crate) use slots::{Slot, SlotAccount, SlotTable, State, Word};
+pub(crate) use slots::{FAILURES, Slot, SlotAccount, SlotTable, State, Word};
+pub(crate) use trouble::Pacing;

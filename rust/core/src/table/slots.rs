@@ -4,7 +4,8 @@
 //!
 //! | bits  | field      | meaning |
 //! |-------|------------|---------|
-//! | 0–7   | state      | [`State`] |
+//! | 0–2   | state      | [`State`] |
+//! | 6–7   | failures   | requests in a row that have failed on this instance, at most three |
 //! | 8–31  | epoch      | requests this slot was given, after 2²⁴ − 1 from 1 again: makes a compare-exchange by a late Idle fail |
 //! | 32–63 | generation | uses of this place in the table, modulo 2³² |
 //!
@@ -64,6 +65,9 @@ impl State {
     }
 }
 
+/// An instance on which so many requests in a row have failed is replaced (`engine::failing`).
+pub(crate) const FAILURES: u64 = 3;
+
 /// After this epoch comes the first again.
 const LAST_EPOCH: u64 = (1 << 24) - 1;
 
@@ -72,6 +76,9 @@ const LAST_EPOCH: u64 = (1 << 24) - 1;
 pub(crate) struct Word(u64);
 
 impl Word {
+    /// The bits that stay for as long as a slot is there.
+    const FAILED: u64 = 0xc0;
+
     pub(crate) fn state(self) -> State {
         State::ALL[(self.0 & 0x7) as usize]
     }
@@ -84,12 +91,32 @@ impl Word {
         self.0 >> 8 & LAST_EPOCH
     }
 
+    /// Requests in a row that have failed on this instance; [`FAILURES`] stands for more as well.
+    pub(crate) fn failures(self) -> u64 {
+        (self.0 & Self::FAILED) >> 6
+    }
+
+    /// Has its last request failed?
+    pub(crate) fn is_failing(self) -> bool {
+        self.failures() > 0
+    }
+
+    /// With one more failure in a row.
+    pub(crate) fn failed_once_more(self) -> Self {
+        Self(self.0 & !Self::FAILED | (self.failures() + 1).min(FAILURES) << 6)
+    }
+
+    /// Without a failure.
+    pub(crate) fn did_well(self) -> Self {
+        Self(self.0 & !Self::FAILED)
+    }
+
     /// The word after a transition. A slot that becomes busy enters a new epoch, one that becomes vacant a new generation.
     fn with(self, state: State) -> Self {
         let bits = match state {
-            State::Busy => (self.0 & 0xffff_ffff_0000_0000) | (self.epoch() % LAST_EPOCH + 1) << 8,
+            State::Busy => (self.0 & (0xffff_ffff_0000_0000 | Self::FAILED)) | (self.epoch() % LAST_EPOCH + 1) << 8,
             State::Vacant => (u64::from(self.generation().wrapping_add(1))) << 32,
-            _ => self.0 & !0xff,
+            _ => self.0 & (!0xff | Self::FAILED),
         };
         Self(bits | state as u64)
     }
@@ -121,7 +148,12 @@ impl Slot {
 
     /// Moves the slot from exactly `from` to `state`; the loser of a race gets nothing and must change nothing.
     pub(crate) fn transition(&self, from: Word, state: State) -> bool {
-        self.word.compare_exchange(from.0, from.with(state).0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.transition_from(from, from, state)
+    }
+
+    /// [`Slot::transition`] with other failures: `after` is `from` with them.
+    pub(crate) fn transition_from(&self, from: Word, after: Word, state: State) -> bool {
+        self.word.compare_exchange(from.0, after.with(state).0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Moves a slot that only the caller can move, a free one it has taken or a vacant place it was given: no other transition can
@@ -148,6 +180,17 @@ impl Slot {
     pub(crate) fn close(&self, span: Span, now: Nanos) -> (u64, SlotTime) {
         let given = if self.clock.began().span() == Span::Instance { self.word().epoch() } else { 0 };
         (given, self.clock.begin(span, now))
+    }
+
+    /// Is it an instance whose last request failed? For whoever may close its account.
+    pub(crate) fn is_failing_instance(&self) -> bool {
+        self.clock.began().span() == Span::Instance && self.word().is_failing()
+    }
+
+    /// Since when the instance of this word has been busy; `None`: it is so no longer.
+    pub(crate) fn busy_since(&self, word: Word) -> Option<Nanos> {
+        let turned = self.clock.turned();
+        (word.state() == State::Busy && self.word() == word).then_some(turned)
     }
 
     pub(crate) fn holder(&self) -> FunctionId {
@@ -249,8 +292,13 @@ impl SlotTable {
 
     /// Every place that was ever used, vacant ones included.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
+        self.iter_from(0)
+    }
+
+    /// [`SlotTable::iter`] from an index on.
+    pub(crate) fn iter_from(&self, first: u32) -> impl Iterator<Item = (u32, &Slot)> {
         let used = lock(&self.places).used;
-        (0..used).filter_map(|index| Some((index, self.slots.get(index)?)))
+        (first..used).filter_map(|index| Some((index, self.slots.get(index)?)))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use pilotlight_core::policy::PolicySpec;
 use pilotlight_core::{
-    Assign, Command, Engine, EngineConfig, FunctionId, FunctionRef, Idle, Nanos, RequestTag, SlotId, Snapshot, Totals, WaiterId,
+    Assign, Command, Ending, Engine, EngineConfig, FunctionId, FunctionRef, Idle, Nanos, RequestTag, SlotId, Snapshot, Totals, WaiterId,
 };
 
 pub const MB: u32 = 128;
@@ -14,6 +14,10 @@ pub fn function(key: &str, memory_mb: u32) -> FunctionRef<'_> {
 
 pub fn tag(request: u64) -> RequestTag {
     RequestTag(request)
+}
+
+pub fn ending(bad: bool) -> Ending {
+    if bad { Ending::Destroy } else { Ending::Good }
 }
 
 pub trait Waiting {
@@ -106,11 +110,11 @@ impl Host {
     }
 
     pub fn idle(&mut self, slot: SlotId, key: &str, request: u64) -> Idle {
-        self.engine.handle_idle(self.now, slot, key, tag(request), false, &mut self.out)
+        self.engine.handle_idle(self.now, slot, key, tag(request), Ending::Good, &mut self.out)
     }
 
     pub fn bad_idle(&mut self, slot: SlotId, key: &str, request: u64) -> Idle {
-        self.engine.handle_idle(self.now, slot, key, tag(request), true, &mut self.out)
+        self.engine.handle_idle(self.now, slot, key, tag(request), Ending::Destroy, &mut self.out)
     }
 
     /// Starts an instance that is busy with `request`.

@@ -1,10 +1,13 @@
 //! The engine's rules again, as one would write them without threads or speed in mind. Slots are numbered in order of issue.
 
 mod room;
+mod trouble;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use pilotlight_core::{Ending, StartFailure};
 use room::Room;
+use trouble::{Throttle, Trouble};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -32,13 +35,16 @@ pub(crate) struct Slot {
     pub(crate) function: usize,
     pub(crate) state: State,
     failures: u32,
+    /// Requests in a row that failed on this instance.
+    failed: u32,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Function {
     memory: u32,
     pub(crate) free: Vec<usize>,
-    pub(crate) waiters: VecDeque<(u64, u64, u32)>,
+    /// Requests and their deadlines.
+    pub(crate) waiters: VecDeque<(u64, u64)>,
     creating: usize,
     initialising: usize,
     seeks: bool,
@@ -46,6 +52,7 @@ pub(crate) struct Function {
     target: usize,
     /// When it is looked at next.
     armed: Option<u64>,
+    trouble: Trouble,
 }
 
 /// How long free instances are kept, how many there are to be whatever the demand, and the memory there is for all slots.
@@ -71,6 +78,7 @@ pub(crate) struct Reference {
     retry: u64,
     seekers: BTreeMap<u32, VecDeque<usize>>,
     room: Room,
+    throttle: Throttle,
     pub(crate) did: Vec<Did>,
 }
 
@@ -87,6 +95,7 @@ impl Reference {
             retry,
             seekers: BTreeMap::new(),
             room: Room::new(policy.memory_mb),
+            throttle: Throttle::default(),
             did: Vec::new(),
         }
     }
@@ -123,40 +132,48 @@ impl Reference {
             self.slots[slot].state = State::Busy { request };
             return Some(slot);
         }
-        self.functions[f].waiters.push_back((request, deadline, 0));
+        self.functions[f].waiters.push_back((request, deadline));
         self.start_wanted(f);
+        if self.paused(f) && self.uncovered(f) > 0 {
+            self.functions[f].waiters.pop_back();
+            self.did.push(Did::Refuse(request, "start failed"));
+        }
         self.meet_target(f);
         self.arm(f, deadline);
         None
     }
 
-    pub(crate) fn idle(&mut self, slot: usize, bad: bool) {
-        if bad || self.draining {
+    pub(crate) fn idle(&mut self, slot: usize, ending: Ending) {
+        if self.ends_badly(slot, ending) || self.draining {
             self.destroy(slot);
             if !self.draining {
                 self.start_wanted(self.slots[slot].function);
                 self.meet_target(self.slots[slot].function);
             }
         } else {
-            self.release(slot);
+            self.release(slot, 0);
         }
     }
 
     pub(crate) fn cancel(&mut self, f: usize, request: u64) {
         self.functions[f].waiters.retain(|waiter| waiter.0 != request);
+        self.left_unserved(f);
         self.arm(f, self.now);
     }
 
-    pub(crate) fn created(&mut self, slot: usize) {
+    /// `took`: what the platform says that the slot took.
+    pub(crate) fn created(&mut self, slot: usize, took: u64) {
         if self.slots[slot].state == State::Abandoned {
             return self.destroy(slot);
         }
         let f = self.slots[slot].function;
         self.functions[f].creating -= 1;
+        self.throttle.succeeded(self.now);
         let taker = if self.draining {
             None
         } else if self.functions[f].waiters.len() > self.functions[f].initialising
             || self.instances(f) + self.functions[f].initialising < self.functions[f].target
+            || self.functions[f].trouble.finishes_start(self.now, took)
         {
             Some(f)
         } else {
@@ -165,7 +182,7 @@ impl Reference {
         match taker {
             Some(taker) => {
                 self.functions[taker].initialising += 1;
-                self.slots[slot] = Slot { function: taker, state: State::Initialising, failures: 0 };
+                self.slots[slot] = Slot { function: taker, state: State::Initialising, failures: 0, failed: 0 };
                 self.did.push(Did::Init(slot, taker));
                 if taker != f {
                     self.seek(taker);
@@ -177,12 +194,14 @@ impl Reference {
     }
 
     pub(crate) fn ready(&mut self, slot: usize) {
-        self.functions[self.slots[slot].function].initialising -= 1;
-        self.release(slot);
+        let f = self.slots[slot].function;
+        self.functions[f].initialising -= 1;
+        let kept_until = self.start_succeeded(slot);
+        self.release(slot, kept_until);
     }
 
-    pub(crate) fn create_failed(&mut self, slot: usize, may_exist: bool) {
-        let before = self.slots[slot].state;
+    pub(crate) fn create_failed(&mut self, slot: usize, failure: StartFailure) {
+        let (before, may_exist) = (self.slots[slot].state, failure == StartFailure::Unanswered);
         self.slots[slot].state = if may_exist { State::Abandoned } else { State::Gone };
         if !may_exist {
             self.room_changed();
@@ -190,15 +209,15 @@ impl Reference {
         if before == State::Creating {
             let f = self.slots[slot].function;
             self.functions[f].creating -= 1;
-            self.start_failed(f);
+            self.start_failed(f, failure);
         }
     }
 
-    pub(crate) fn init_failed(&mut self, slot: usize) {
+    pub(crate) fn init_failed(&mut self, slot: usize, failure: StartFailure) {
         let f = self.slots[slot].function;
         self.functions[f].initialising -= 1;
         self.destroy(slot);
-        self.start_failed(f);
+        self.start_failed(f, failure);
     }
 
     pub(crate) fn destroyed(&mut self, slot: usize) {
@@ -216,7 +235,7 @@ impl Reference {
     pub(crate) fn drain(&mut self) {
         self.draining = true;
         for f in 0..self.functions.len() {
-            for (request, ..) in std::mem::take(&mut self.functions[f].waiters) {
+            for (request, _) in std::mem::take(&mut self.functions[f].waiters) {
                 self.did.push(Did::Refuse(request, "draining"));
             }
             while let Some(slot) = self.functions[f].free.pop() {
@@ -241,9 +260,14 @@ impl Reference {
 
     fn sweep(&mut self, f: usize) {
         let now = self.now;
-        let waiters = &mut self.functions[f].waiters;
-        self.did.extend(waiters.iter().filter(|waiter| waiter.1 <= now).map(|waiter| Did::Refuse(waiter.0, "deadline")));
-        waiters.retain(|waiter| waiter.1 > now);
+        while let Some(at) = self.functions[f].waiters.iter().position(|waiter| waiter.1 <= now) {
+            let (request, _) = self.functions[f].waiters.remove(at).unwrap();
+            self.did.push(Did::Refuse(request, "deadline"));
+            self.left_unserved(f);
+        }
+        if self.paused(f) {
+            self.refuse_uncovered(f);
+        }
         let refused = self.start_wanted(f);
         self.meet_target(f);
         self.settle_room(f, refused);
@@ -286,7 +310,7 @@ impl Reference {
         self.functions[f].target = self.policy.floor;
         let coming = self.functions[f].creating + self.functions[f].initialising;
         for _ in self.instances(f) + coming..self.policy.floor {
-            if !self.start_if_room(f, true) {
+            if self.holds_starts(f) || !self.start_if_room(f, true) {
                 break;
             }
         }
@@ -295,20 +319,21 @@ impl Reference {
 
     fn create(&mut self, f: usize) {
         self.functions[f].creating += 1;
+        self.note_start(f);
         self.did.push(Did::Create(self.slots.len()));
-        self.slots.push(Slot { function: f, state: State::Creating, failures: 0 });
+        self.slots.push(Slot { function: f, state: State::Creating, failures: 0, failed: 0 });
     }
 
-    fn release(&mut self, slot: usize) {
+    fn release(&mut self, slot: usize, kept_until: u64) {
         let f = self.slots[slot].function;
-        if let Some((request, ..)) = self.functions[f].waiters.pop_front() {
+        if let Some((request, _)) = self.functions[f].waiters.pop_front() {
             self.slots[slot].state = State::Busy { request };
             self.did.push(Did::Serve(request, slot));
             self.start_wanted(f);
             self.reconsider_room(f);
             return;
         }
-        let due = self.now + self.policy.keep_alive;
+        let due = kept_until.max(self.now + self.policy.keep_alive);
         self.arm(f, due);
         if self.draining {
             self.destroy(slot);
@@ -328,7 +353,10 @@ impl Reference {
     /// Starts a slot for each request that has none on its way; `true`: one was refused.
     fn start_wanted(&mut self, f: usize) -> bool {
         let mut refused = false;
-        while !refused && self.functions[f].waiters.len() > self.functions[f].creating + self.functions[f].initialising {
+        while !refused
+            && self.functions[f].waiters.len() > self.functions[f].creating + self.functions[f].initialising
+            && !self.holds_starts(f)
+        {
             refused = !self.start_if_room(f, false);
         }
         if refused {
@@ -336,21 +364,6 @@ impl Reference {
         }
         self.seek(f);
         refused
-    }
-
-    fn start_failed(&mut self, f: usize) {
-        let starting = self.functions[f].creating + self.functions[f].initialising;
-        if self.functions[f].waiters.len() <= starting {
-            return;
-        }
-        let oldest = &mut self.functions[f].waiters[0];
-        oldest.2 += 1;
-        if oldest.2 >= 2 {
-            let (request, ..) = self.functions[f].waiters.pop_front().unwrap();
-            self.did.push(Did::Refuse(request, "start failed"));
-            self.reconsider_room(f);
-        }
-        self.start_wanted(f);
     }
 
     fn seek(&mut self, f: usize) {

@@ -230,7 +230,7 @@ impl Courier {
     }
 
     fn report(self: &Arc<Self>, now: Nanos, report: impl FnOnce(&Engine, &mut Vec<Command>) -> Result<(), EngineError>) {
-        let left = match self.service.report(now, None, report) {
+        let left = match self.service.report(now, report) {
             Ok(commands) => self.execute(commands).into_iter().map(Left::Wake).collect(),
             Err(error) => vec![Left::Refused(error.to_string())],
         };

@@ -170,8 +170,8 @@ mod tests {
         let request = AssignRequest { request_id: stream.to_string(), meta_data: Some(meta) }.encode_to_vec();
         let (_, commands) = service.assign(Nanos::ZERO, &request, None, || Caller::Host).unwrap();
         let [HostCommand::CreateSlot { slot, .. }] = commands[..] else { panic!("{commands:?}") };
-        service.report(Nanos::ZERO, None, |engine, out| engine.handle_slot_created(Nanos::ZERO, slot, Nanos(1), out)).unwrap();
-        let ready = service.report(Nanos::ZERO, None, |engine, out| engine.handle_instance_ready(Nanos::ZERO, slot, Nanos(1), out));
+        service.report(Nanos::ZERO, |engine, out| engine.handle_slot_created(Nanos::ZERO, slot, Nanos(1), out)).unwrap();
+        let ready = service.report(Nanos::ZERO, |engine, out| engine.handle_instance_ready(Nanos::ZERO, slot, Nanos(1), out));
         let [HostCommand::Wake(wake)] = &ready.unwrap()[..] else { panic!("nobody is woken") };
         let binding = service.binding(wake.answer.as_ref().unwrap());
         Payload::new(Bytes::from_static(b"reply"), stream, Some(Delivery::new(Arc::clone(outbox), binding)))

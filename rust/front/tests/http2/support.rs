@@ -147,13 +147,9 @@ fn carry_out(service: &Service, clock: Clock, commands: Vec<HostCommand>) {
     for command in commands {
         let now = clock.now();
         let more = match command {
-            HostCommand::CreateSlot { slot, .. } => {
-                service.report(now, None, |engine, out| engine.handle_slot_created(now, slot, Nanos(1), out))
-            }
-            HostCommand::Init { slot, .. } => {
-                service.report(now, None, |engine, out| engine.handle_instance_ready(now, slot, Nanos(1), out))
-            }
-            HostCommand::DestroySlot { slot, .. } => service.report(now, None, |engine, _| engine.handle_slot_destroyed(now, slot)),
+            HostCommand::CreateSlot { slot, .. } => service.report(now, |engine, out| engine.handle_slot_created(now, slot, Nanos(1), out)),
+            HostCommand::Init { slot, .. } => service.report(now, |engine, out| engine.handle_instance_ready(now, slot, Nanos(1), out)),
+            HostCommand::DestroySlot { slot, .. } => service.report(now, |engine, _| engine.handle_slot_destroyed(now, slot)),
             HostCommand::Wake(wake) => panic!("nobody of the host's waits: {wake:?}"),
         };
         carry_out(service, clock, more.unwrap());
