@@ -185,6 +185,12 @@ class IdlesWithAStatusOfItsOwn(Reference):
         return wire.IdleReply.FromString(b"\x08\x63")
 
 
+class AssignsNothing(Reference):
+    async def assign(self, request: wire.AssignRequest) -> wire.AssignReply:
+        del request
+        return wire.AssignReply(status=wire.Ok)
+
+
 class NamesAnotherRequest(Reference):
     def reply(self, request: wire.AssignRequest, instance_id: str) -> wire.AssignReply:
         reply = super().reply(request, instance_id)

@@ -8,6 +8,7 @@ import pytest
 from replay_scalers import (
     SPEED,
     AnswersBeforeInitEnded,
+    AssignsNothing,
     AssignsWithAStatusOfItsOwn,
     DestroysWhatItHandedOutBefore,
     FailsAssigns,
@@ -75,6 +76,7 @@ async def test_instances_of_one_data_set_serve_the_next() -> None:
     ("kind", "expected"),
     [
         (InventsInstances, "unknown_instance"),
+        (AssignsNothing, "unknown_instance"),
         (AnswersBeforeInitEnded, "not_initialised"),
         (MixesFunctionsUp, "other_function"),
         (FailsAssigns, "assign_rpc_error"),
@@ -153,6 +155,7 @@ async def test_assignment_of_something_else_is_noted_and_fails_only_if_asked(kin
     assert report["success"] is False
 
 
-async def test_right_assignments_are_not_foreign() -> None:
-    report = await replayed(Reference, workload([0, 100]), strict=True)
+@pytest.mark.parametrize("kind", [Reference, AssignsNothing])
+async def test_assignments_that_name_what_was_asked_or_nothing_are_not_foreign(kind: type[Reference]) -> None:
+    report = await replayed(kind, workload([0, 100]), strict=True)
     assert report["data_sets"][0]["foreign_assignments"] == {"count": 0, "first": None}

@@ -194,6 +194,8 @@ class LoadGenerator:
             self._statistics.assigned(request.row, self._clock.now_ns() - begun_ns)
         if reply.status != wire.Ok:
             raise RequestFailed(FailureKind.ASSIGN_REFUSED, _status_text(reply))
+        if not reply.HasField("assigment"):
+            raise RequestFailed(FailureKind.UNKNOWN_INSTANCE, "the reply is Ok and names no instance")
         self._compare(message, reply.assigment)
         return reply.assigment
 
