@@ -172,6 +172,7 @@ async def test_silent_scaler_exits_2_and_is_named(data_set: Path) -> None:
         (["--speed", "nan"], "--speed"),
         (["--speed", "inf"], "--speed"),
         (["--create-ms", "inf"], "--create-ms"),
+        (["--create-ms", "1e30"], "--create-ms"),
         (["--data-root", "no/such/folder"], "--data-root"),
         (["--json", "no/such/folder/x.json"], "no/such/folder"),
     ],

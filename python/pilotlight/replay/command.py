@@ -40,10 +40,10 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> 
         raise click.BadParameter(f"{value!r}: {error}", ctx, param) from None
 
 
-def _finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
-    """Check that a number is one; click's ranges let NaN and infinity pass."""
-    if not math.isfinite(value):
-        raise click.BadParameter(f"{value} is not a finite number", ctx, param)
+def _number(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """Refuse NaN, which is in every range of click's."""
+    if math.isnan(value):
+        raise click.BadParameter(f"{value} is no number", ctx, param)
     return value
 
 
@@ -106,8 +106,8 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
 )
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0, min_open=True),
-    callback=_finite,
+    type=click.FloatRange(min=0, max=1e6, min_open=True),
+    callback=_number,
     default=1.0,
     show_default=True,
     help="Trace time per wall time; other times are trace time unless said otherwise, and so are all results.",
@@ -152,8 +152,8 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
 )
 @click.option(
     "--create-ms",
-    type=click.FloatRange(min=0),
-    callback=_finite,
+    type=click.FloatRange(min=0, max=1e9),
+    callback=_number,
     default=105.0,
     show_default=True,
     help="How long CreateSlot takes.",
