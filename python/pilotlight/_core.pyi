@@ -15,6 +15,7 @@ from pilotlight.starts.table import StartTable
 __all__ = [
     "Command",
     "ConfigError",
+    "ContestPlatform",
     "Courier",
     "CreateSlot",
     "DestroySlot",
@@ -127,6 +128,7 @@ class Wake:
 
 Command: TypeAlias = CreateSlot | Init | DestroySlot | Wake
 
+_Unusable: TypeAlias = Literal["unknown_instance", "other_function", "not_initialised", "already_assigned"]
 _Told: TypeAlias = tuple[str, bytes | None, str]
 """What came of a call: gRPC's status, `NOT_SENT`, `NO_TURN` or `UNANSWERED`; with OK the reply; a text."""
 
@@ -537,6 +539,44 @@ def policies() -> list[dict[str, Any]]:
         `grade_meaning` (the same in words), `parameters` (list of `name`, `default`, `unit`, `summary`; those that
         every policy takes come last).
     """
+
+@final
+class ContestPlatform:
+    """The contest's platform service on a thread of its own, with the books of its slots. It listens once made.
+
+    All times are trace time, by a clock that agrees with the caller's.
+
+    Args:
+        address: where it listens; port 0 takes a free one.
+        now_ns: what the caller's clock reads.
+        speed: trace time per wall time.
+        create_ns: how long CreateSlot takes, whatever the memory.
+        seed: of the slots' ids.
+
+    Raises:
+        LoadError: the address cannot be bound.
+    """
+
+    def __new__(
+        cls, address: str = "127.0.0.1:0", *, now_ns: int, speed: float, create_ns: int, seed: int
+    ) -> ContestPlatform: ...
+    @property
+    def port(self) -> int:
+        """The port that was bound."""
+    def set_functions(self, functions: dict[str, tuple[int, int]]) -> None:
+        """Set what slots may be initialised for from now on: of each function's key, the memory in MB and the start."""
+    def account(self, now_ns: int) -> tuple[int, int, int, int, int, int]:
+        """Return what the slots came to, up to a moment: the fields of `replay.statistics.SlotAccount`."""
+    def begin_execution(self, instance_id: str, key: str) -> tuple[_Unusable | None, str]:
+        """Begin the execution of a function's request on an instance.
+
+        Returns:
+            None and the id of its slot, or why it may not run there, and the same for people.
+        """
+    def end_execution(self, slot_id: str) -> None:
+        """End the execution on a slot; nothing if the slot was destroyed meanwhile."""
+    def close(self) -> None:
+        """End it; connections are cut, and its books stay as they are. Nothing if it is closed."""
 
 @final
 class InstantPlatform:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import signal
 import socket
 import sys
@@ -29,8 +30,12 @@ class StartsForEach(services.ScalerServicer):
 
     def __init__(self) -> None:
         self.platform = ""
+        self.reply: bytes | None = None
+        """What every Assign is answered with, if anything."""
 
     async def Assign(self, request: wire.AssignRequest, context: Any) -> wire.AssignReply:  # noqa: ANN401, N802
+        if self.reply is not None:
+            return wire.AssignReply.FromString(self.reply)
         if not self.platform:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "no platform")
         meta = request.meta_data
@@ -138,6 +143,17 @@ async def test_failed_requests_exit_1(scaler: tuple[StartsForEach, str], data_se
     assert "assign_rpc_error" in out
 
 
+async def test_scaler_that_served_nobody_exits_1_and_is_told_why(
+    scaler: tuple[StartsForEach, str], data_set: Path
+) -> None:
+    servicer, address = scaler
+    servicer.reply = b"\x08\x63"  # status 99
+    status, out, err = await run(data_set, *loopback(address))
+    assert (status, err) == (1, "")
+    assert "\nten: score 0: only 0.0000% of its requests succeeded, and more than 99.95% must;" in out
+    assert "10 failed with assign_refused, the first: unknown status 99: no error_message\n" in out
+
+
 async def test_silent_scaler_exits_2_and_is_named(data_set: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
     status, out, err = await run(data_set, *loopback(address), "--connect-timeout", "300ms")
@@ -153,6 +169,11 @@ async def test_silent_scaler_exits_2_and_is_named(data_set: Path) -> None:
         (["--tail", "5"], "--tail"),
         (["--scaler", "here"], "--scaler"),
         (["--speed", "0"], "--speed"),
+        (["--speed", "nan"], "--speed"),
+        (["--speed", "inf"], "--speed"),
+        (["--create-ms", "inf"], "--create-ms"),
+        (["--create-ms", "1e30"], "--create-ms"),
+        (["--data-root", "no/such/folder"], "--data-root"),
         (["--json", "no/such/folder/x.json"], "no/such/folder"),
     ],
 )
@@ -162,6 +183,21 @@ def test_bad_input_exits_2_and_is_named(arguments: list[str], said: str, capsys:
     out, err = capsys.readouterr()
     assert (ended.value.code, out) == (2, "")
     assert said in err
+
+
+async def test_scaler_may_open_as_many_connections_as_the_system_allows(scaler: tuple[StartsForEach, str]) -> None:
+    web_port = free_port()
+    arguments = ["--scaler", scaler[1], "--platform-address", "127.0.0.1:0", "--web-address", f"127.0.0.1:{web_port}"]
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", 'ulimit -Sn 100; exec "$@"', "sh", *COMMAND, *arguments), stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        await asyncio.wait_for(accepts(web_port), PATIENCE_S)
+        soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        assert soft == hard > 100
+    finally:
+        process.kill()
+        await process.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

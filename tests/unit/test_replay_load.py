@@ -1,16 +1,14 @@
 """The load generator's schedule, on a clock that the test moves."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from pilotlight.replay.clock import TraceClock
-from pilotlight.replay.load import CHUNK, LoadGenerator, requests_of
-from pilotlight.replay.slots import Function, SlotState, SlotTable, uuids
-from pilotlight.replay.statistics import Statistics
+from pilotlight.replay.load import CHUNK, LoadGenerator, requests_of, uuids
+from pilotlight.replay.statistics import FailureKind, Statistics
 from pilotlight.traces.trace import FunctionTable, Trace
 from pilotlight.wire import simulator_pb2 as wire
 
@@ -43,11 +41,25 @@ class LateClock(TraceClock):
             self.moment_ns += 500 * MS
 
 
-class ObligingScaler:
-    """Answers at once with a free instance of its own; remembers what it was told."""
+class Books:
+    """The books of a platform without slots: every instance may execute anything."""
 
-    def __init__(self, instances: Callable[[], str]) -> None:
-        self.instances = instances
+    def begin_execution(self, instance_id: str, key: str) -> tuple[str | None, str]:
+        del key
+        return None, instance_id
+
+    def end_execution(self, slot_id: str) -> None:
+        pass
+
+    def account(self, now_ns: int) -> tuple[int, int, int, int, int, int]:
+        del now_ns
+        return 0, 0, 0, 0, 0, 0
+
+
+class ObligingScaler:
+    """Answers at once; remembers what it was told."""
+
+    def __init__(self) -> None:
         self.assigns: list[wire.AssignRequest] = []
         self.idles: list[wire.IdleRequest] = []
 
@@ -55,7 +67,7 @@ class ObligingScaler:
         assert timeout is None
         self.assigns.append(request)
         assignment = wire.Assignment(
-            request_id=request.request_id, meta_key=request.meta_data.key, instance_id=self.instances()
+            request_id=request.request_id, meta_key=request.meta_data.key, instance_id=request.request_id
         )
         return wire.AssignReply(status=wire.Ok, assigment=assignment)
 
@@ -64,12 +76,12 @@ class ObligingScaler:
         return wire.IdleReply(status=wire.Ok)
 
 
-def trace_of(arrival_ns: list[int], status: list[int] | None = None) -> Trace:
+def trace_of(arrival_ns: list[int], status: list[int] | None = None, duration_ms: int = 0) -> Trace:
     count = len(arrival_ns)
     return Trace(
         arrival_ns=np.array(arrival_ns, dtype=np.uint64),
         function=np.zeros(count, dtype=np.uint32),
-        duration_ns=np.zeros(count, dtype=np.uint64),
+        duration_ns=np.full(count, duration_ms * MS, dtype=np.uint64),
         status=np.array(status or [200] * count, dtype=np.int32),
         functions=FunctionTable(
             ("f",), ("go",), np.array([9], np.uint32), np.array([128], np.uint64), np.array([0], np.uint64)
@@ -78,24 +90,16 @@ def trace_of(arrival_ns: list[int], status: list[int] | None = None) -> Trace:
     )
 
 
-async def play(trace: Trace, clock: LateClock) -> tuple[Statistics, ObligingScaler]:
-    slots = SlotTable(uuids("slots"))
-    slots.functions = {"f": Function(128, 0)}
-
-    def fresh_instance() -> str:
-        slot = slots.begin_create(128, 0)
-        slot.state = SlotState.CREATED
-        slots.begin_init(slot.slot_id, slot.slot_id, "f")
-        slot.state = SlotState.READY
-        return slot.slot_id
-
-    scaler = ObligingScaler(fresh_instance)
+async def play(
+    trace: Trace, clock: LateClock, scaler: ObligingScaler | None = None
+) -> tuple[Statistics, ObligingScaler]:
+    scaler, books = scaler or ObligingScaler(), Books()
     files = {"requests": Path("r"), "metas": Path("m")}
-    statistics = Statistics(run_id="x", **files, planned=len(trace), slots=slots, clock=clock)
+    statistics = Statistics(run_id="x", **files, planned=len(trace), slots=books, clock=clock)
     load = LoadGenerator(
         trace=trace,
         scaler=cast("ScalerAsyncStub", scaler),
-        slots=slots,
+        instances=books,
         statistics=statistics,
         clock=clock,
         ids=uuids("requests"),
@@ -108,18 +112,41 @@ async def play(trace: Trace, clock: LateClock) -> tuple[Statistics, ObligingScal
 async def test_lateness_of_one_wait_never_moves_the_next_request() -> None:
     trace = trace_of([row * MS for row in range(10_000)])
     statistics, scaler = await play(trace, LateClock())
-    assert statistics.issue_lag_ms() == {"mean": 0.7, "max": 0.7}
+    assert statistics.lag_ms()["issue"] == {"mean": 0.7, "max": 0.7}
     assert (statistics.finished, statistics.failed, len(scaler.idles)) == (10_000, 0, 10_000)
 
 
 async def test_generator_catches_up_after_a_stall_and_reports_it() -> None:
     trace = trace_of([row * 10 * MS for row in range(1_000)])
     statistics, _ = await play(trace, LateClock(stall_at_ns=5_000 * MS))
-    lag = statistics.issue_lag_ms()
+    lag = statistics.lag_ms()["issue"]
     assert lag["max"] == 500.7
     # Fifty requests fell into the stall; the other 950 were on time.
     assert lag["mean"] < 0.7 + 50 * 500 / 1_000
     assert statistics.finished == 1_000
+
+
+async def test_executions_that_end_late_are_reported() -> None:
+    trace = trace_of([0, 10 * MS], duration_ms=5)
+    statistics, _ = await play(trace, LateClock())
+    assert statistics.lag_ms()["end"] == {"mean": 0.7, "max": 0.7}
+
+
+class Breaks(ObligingScaler):
+    """A client whose every second Assign raises what no client should."""
+
+    async def Assign(self, request: wire.AssignRequest, timeout: float | None) -> wire.AssignReply:  # noqa: N802
+        reply = await super().Assign(request, timeout)
+        if len(self.assigns) % 2:
+            raise KeyError("broken")
+        return reply
+
+
+async def test_whatever_goes_wrong_a_request_is_counted_as_failed() -> None:
+    statistics, _ = await play(trace_of([0, MS, 2 * MS, 3 * MS]), LateClock(), Breaks())
+    assert (statistics.finished, statistics.uncounted) == (4, 0)
+    assert statistics.failures == {FailureKind.UNEXPECTED: 2}
+    assert statistics.first_failure == {FailureKind.UNEXPECTED: "KeyError: 'broken'"}
 
 
 async def test_requests_carry_the_traces_time_and_random_ids() -> None:

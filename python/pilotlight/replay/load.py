@@ -2,20 +2,21 @@
 
 It is an open loop: a request is issued when the trace says so, however the earlier ones fare. Every moment is computed
 from one origin, so lateness of one request never moves the next; what the machine could not keep up with is recorded as
-lateness, not hidden. The scaler is believed in nothing: an assigned instance is looked up in the platform's slots
+lateness, not hidden. The scaler is believed in nothing: an assigned instance is looked up in the platform's books
 before a request runs on it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
+import uuid
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import grpc.aio
 
 from pilotlight.replay.clock import MS_PER_S
-from pilotlight.replay.slots import SlotState
 from pilotlight.replay.statistics import FailureKind, Statistics
 from pilotlight.traces.trace import NS_PER_MS, STATUS_OK
 from pilotlight.wire import simulator_pb2 as wire
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pilotlight.replay.clock import TraceClock
-    from pilotlight.replay.slots import Slot, SlotTable
     from pilotlight.traces.trace import Trace
     from pilotlight.wire.simulator_pb2_grpc import ScalerAsyncStub
 
@@ -54,6 +54,16 @@ def requests_of(trace: Trace) -> Iterator[Request]:
             yield Request(first + offset, *values)
 
 
+class Instances(Protocol):
+    """What the platform's books say of instances; `_core.ContestPlatform` documents the methods."""
+
+    def begin_execution(self, instance_id: str, key: str) -> tuple[str | None, str]:
+        """Begin a function's request on an instance: None and its slot's id, or why not and a text."""
+
+    def end_execution(self, slot_id: str) -> None:
+        """End it."""
+
+
 class RequestFailed(Exception):  # noqa: N818 (what happened to a request, not a fault of ours)
     """A request ended without success."""
 
@@ -68,11 +78,12 @@ class LoadGenerator:
     Args:
         trace: what to play.
         scaler: the scaler's stub.
-        slots: the platform's slots, which say what an instance may do.
+        instances: the platform's books, which say what an instance may do.
         statistics: takes what happens.
         clock: trace time.
         ids: the requests' ids to come.
         assign_timeout_ns: deadline of each Assign in trace time; None sets none.
+        strict: an Assignment that names another request or function fails its request.
     """
 
     def __init__(
@@ -80,19 +91,21 @@ class LoadGenerator:
         *,
         trace: Trace,
         scaler: ScalerAsyncStub,
-        slots: SlotTable,
+        instances: Instances,
         statistics: Statistics,
         clock: TraceClock,
         ids: Iterator[str],
         assign_timeout_ns: int | None = None,
+        strict: bool = False,
     ) -> None:
         self._trace = trace
         self._scaler = scaler
-        self._slots = slots
+        self._instances = instances
         self._statistics = statistics
         self._clock = clock
         self._ids = ids
         self._assign_timeout_s = None if assign_timeout_ns is None else clock.wall_s(assign_timeout_ns)
+        self._strict = strict
         table = trace.functions
         columns = (table.keys, table.runtimes, table.timeout_s.tolist(), table.memory_mb.tolist())
         self._metas = [
@@ -145,6 +158,8 @@ class LoadGenerator:
             self._statistics.finish(failure.kind, str(failure))
         except asyncio.CancelledError:
             self._statistics.finish(FailureKind.GAVE_UP, "not over when the run ended")
+        except Exception as error:  # noqa: BLE001 (whatever it was, the request is over and did not succeed)
+            self._statistics.finish(FailureKind.UNEXPECTED, f"{type(error).__name__}: {error}")
         else:
             self._statistics.finish()
 
@@ -152,13 +167,15 @@ class LoadGenerator:
         meta = self._metas[request.function]
         assignment = await self._assign(request, meta)
         begun_ns = self._clock.now_ns()
-        slot = self._checked(assignment.instance_id, meta.key)
-        slot.busy = True
+        refusal, slot_id = self._instances.begin_execution(assignment.instance_id, meta.key)
+        if refusal is not None:
+            raise RequestFailed(FailureKind(refusal), slot_id)
         try:
             await self._clock.sleep_until(begun_ns + request.duration_ns)
         finally:
             # Before Idle is called: the scaler may hand the instance out again before it has answered.
-            slot.busy = False
+            self._instances.end_execution(slot_id)
+        self._statistics.overran(request.row, self._clock.now_ns() - begun_ns - request.duration_ns)
         self._statistics.executed(request.duration_ns, meta.memory_in_mb)
         await self._idle(request, assignment)
 
@@ -177,22 +194,20 @@ class LoadGenerator:
             self._statistics.assigned(request.row, self._clock.now_ns() - begun_ns)
         if reply.status != wire.Ok:
             raise RequestFailed(FailureKind.ASSIGN_REFUSED, _status_text(reply))
+        if not reply.HasField("assigment"):
+            raise RequestFailed(FailureKind.UNKNOWN_INSTANCE, "the reply is Ok and names no instance")
+        self._compare(message, reply.assigment)
         return reply.assigment
 
-    def _checked(self, instance_id: str, key: str) -> Slot:
-        """Return the instance's slot if a request of the function may run on it now."""
-        slot = self._slots.instance(instance_id)
-        if slot is None:
-            raise RequestFailed(FailureKind.UNKNOWN_INSTANCE, f"the platform has no instance {instance_id!r}")
-        if slot.key != key:
-            raise RequestFailed(
-                FailureKind.OTHER_FUNCTION, f"instance {instance_id!r} is of function {slot.key!r}, not of {key!r}"
-            )
-        if slot.state is not SlotState.READY:
-            raise RequestFailed(FailureKind.NOT_INITIALISED, f"Init of instance {instance_id!r} has not ended")
-        if slot.busy:
-            raise RequestFailed(FailureKind.ALREADY_ASSIGNED, f"instance {instance_id!r} is executing another request")
-        return slot
+    def _compare(self, request: wire.AssignRequest, assignment: wire.Assignment) -> None:
+        """Note an assignment that names another request or another function than it answers."""
+        asked, named = (request.request_id, request.meta_data.key), (assignment.request_id, assignment.meta_key)
+        if named == asked:
+            return
+        text = f"request {asked[0]!r} of function {asked[1]!r} was given one of request {named[0]!r}, {named[1]!r}"
+        self._statistics.foreign(text)
+        if self._strict:
+            raise RequestFailed(FailureKind.FOREIGN_ASSIGNMENT, text)
 
     async def _idle(self, request: Request, assignment: wire.Assignment) -> None:
         bad = request.status != STATUS_OK
@@ -218,4 +233,13 @@ def _rpc_text(error: grpc.aio.AioRpcError) -> str:
 
 
 def _status_text(reply: wire.AssignReply | wire.IdleReply) -> str:
-    return f"{wire.Status.Name(reply.status)}: {reply.error_message}"
+    known = wire.Status.values()
+    name = wire.Status.Name(reply.status) if reply.status in known else f"unknown status {reply.status}"
+    return f"{name}: {reply.error_message or 'no error_message'}"
+
+
+def uuids(seed: str) -> Iterator[str]:
+    """Yield random UUIDs for ever; the same seed yields the same ones."""
+    bits = random.Random(seed)  # noqa: S311 (names, not secrets)
+    while True:
+        yield str(uuid.UUID(int=bits.getrandbits(128), version=4))

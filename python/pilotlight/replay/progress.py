@@ -18,7 +18,7 @@ REDRAW_S = 0.5
 async def follow(player: Player, console: Console) -> None:
     """Draw until cancelled."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -9,26 +9,25 @@ scaler keeps serve, and cost, in the next one.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import grpc.aio
 
-from pilotlight.errors import ConfigError
+from pilotlight._core import ContestPlatform
+from pilotlight.errors import ConfigError, LoadError
 from pilotlight.replay.clock import TraceClock
-from pilotlight.replay.load import LoadGenerator
-from pilotlight.replay.platform import PlatformService
-from pilotlight.replay.slots import Function, SlotTable, uuids
-from pilotlight.replay.statistics import Statistics
+from pilotlight.replay.load import LoadGenerator, uuids
+from pilotlight.replay.statistics import SlotAccount, Statistics
 from pilotlight.replay.web import serve_web
 from pilotlight.traces.readers.contest import read_contest
 from pilotlight.traces.reading import read_trace
-from pilotlight.wire.simulator_pb2_grpc import ScalerStub, add_PlatformServicer_to_server
+from pilotlight.wire.simulator_pb2_grpc import ScalerStub
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from pilotlight.traces.trace import Trace
 
@@ -62,6 +61,9 @@ class Options:
         length_s: how long the slice is; None plays to the end.
         linger_s: how long at most the platform stays up after the web statistics have closed, for the scaler to give
             back its slots, wall time.
+        strict: an Assignment that names another request or function fails its request.
+        data_root: the folder whose files POST /start may name.
+        web_names: hosts by which clients may reach the web statistics, beside their address.
     """
 
     scaler: str
@@ -77,6 +79,9 @@ class Options:
     start_s: float
     length_s: float | None
     linger_s: float = 0.0
+    strict: bool = False
+    data_root: Path = Path()
+    web_names: tuple[str, ...] = ()
 
 
 class DataSet(NamedTuple):
@@ -109,7 +114,6 @@ class Session:
         """Slots the scaler had not given back when the platform closed."""
         self._clock = TraceClock(options.speed)
         self._request_ids = uuids(f"requests {options.seed}")
-        self._slots = SlotTable(uuids(f"slots {options.seed}"))
         self._queue: asyncio.Queue[DataSet] = asyncio.Queue()
         for data_set in data_sets:
             self._queue.put_nowait(data_set)
@@ -142,42 +146,46 @@ class Session:
         Raises:
             ConfigError: an address cannot be listened on, or the scaler does not answer.
         """
-        async with self._platform() as self.platform_port:
-            async with serve_web(self, self.options.web_address) as self.web_port, self._connected() as channel:
-                results = [await self._play(await self._queue.get(), channel) for _ in range(self._expected)]
-            self.slots_left = await self._linger()
+        options = self.options
+        web = serve_web(self, options.web_address, data_root=options.data_root, names=options.web_names)
+        with self._platform() as platform:
+            self.platform_port = platform.port
+            async with web as self.web_port, self._connected() as channel:
+                results = [await self._play(await self._queue.get(), platform, channel) for _ in range(self._expected)]
+            self.slots_left = await self._linger(platform)
         return results
 
-    async def _linger(self) -> int:
+    async def _linger(self, platform: ContestPlatform) -> int:
         """Let a scaler that stops with the web statistics drain; return how many slots it left."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self.options.linger_s
-        while (left := self._slots.account(self._clock.now_ns()).live) and loop.time() < end:  # noqa: ASYNC110 (slots go by many ways)
+        while (left := SlotAccount(*platform.account(self._clock.now_ns())).live) and loop.time() < end:  # noqa: ASYNC110 (slots go by many ways)
             await asyncio.sleep(LINGER_POLL_S)
         return left
 
-    async def _play(self, data_set: DataSet, channel: grpc.aio.Channel) -> Statistics:
+    async def _play(self, data_set: DataSet, platform: ContestPlatform, channel: grpc.aio.Channel) -> Statistics:
         trace, options = data_set.trace, self.options
         table = trace.functions
-        functions = map(Function, table.memory_mb.tolist(), table.init_ns.tolist())
-        self._slots.functions = dict(zip(table.keys, functions, strict=True))
+        functions = zip(table.memory_mb.tolist(), table.init_ns.tolist(), strict=True)
+        platform.set_functions(dict(zip(table.keys, functions, strict=True)))
         statistics = Statistics(
             run_id=data_set.run_id,
             requests=data_set.requests,
             metas=data_set.metas,
             planned=len(trace),
-            slots=self._slots,
+            slots=platform,
             clock=self._clock,
         )
         self.current = statistics
         load = LoadGenerator(
             trace=trace,
             scaler=ScalerStub(channel),
-            slots=self._slots,
+            instances=platform,
             statistics=statistics,
             clock=self._clock,
             ids=self._request_ids,
             assign_timeout_ns=options.assign_timeout_ns,
+            strict=options.strict,
         )
         last_ns = await load.issue()
         longest_ns = max(options.tail_ns, int(trace.duration_ns.max()))
@@ -189,21 +197,23 @@ class Session:
     def _read(self, run_id: str, requests: Path, metas: Path) -> DataSet:
         return read_data_set(run_id, requests, metas, start_s=self.options.start_s, length_s=self.options.length_s)
 
-    @asynccontextmanager
-    async def _platform(self) -> AsyncIterator[int]:
-        # Without reuse of the port a second replay on it fails instead of taking half of the first one's calls.
-        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        add_PlatformServicer_to_server(PlatformService(self._slots, self._clock, self.options.create_ns), server)
+    @contextmanager
+    def _platform(self) -> Iterator[ContestPlatform]:
         address = self.options.platform_address
         try:
-            port = server.add_insecure_port(address)
-        except RuntimeError as error:
+            platform = ContestPlatform(
+                address,
+                now_ns=self._clock.now_ns(),
+                speed=self._clock.speed,
+                create_ns=self.options.create_ns,
+                seed=self.options.seed % 2**64,
+            )
+        except LoadError as error:
             raise ConfigError(f"--platform-address {address}: cannot listen there ({error}); is it taken?") from None
-        await server.start()
         try:
-            yield port
+            yield platform
         finally:
-            await server.stop(grace=None)
+            platform.close()
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[grpc.aio.Channel]:

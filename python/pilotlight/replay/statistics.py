@@ -9,11 +9,10 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from pilotlight.replay.slots import SlotAccount
 from pilotlight.simulation.score import ContestScore, ContestStatistics, contest_score
 from pilotlight.traces.trace import MB_PER_GB, NS_PER_MS, NS_PER_S
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pilotlight.replay.clock import TraceClock
-    from pilotlight.replay.slots import SlotTable
 
 MB_NS_PER_GB_S = MB_PER_GB * NS_PER_S
 
@@ -47,7 +45,41 @@ class FailureKind(enum.Enum):
     ALREADY_ASSIGNED = "already_assigned"
     IDLE_RPC_ERROR = "idle_rpc_error"
     IDLE_REFUSED = "idle_refused"
+    FOREIGN_ASSIGNMENT = "foreign_assignment"
     GAVE_UP = "gave_up"
+    UNEXPECTED = "unexpected"
+
+
+class SlotAccount(NamedTuple):
+    """What all slots came to, up to some moment.
+
+    Attributes:
+        held_mb_ns: their memory-time, MB·ns of trace time.
+        live: slots not destroyed, those being created included.
+        created: slots ever asked for.
+        destroyed_busy: slots destroyed while a request was executing on them.
+        answered: CreateSlot and Init calls that were carried out and answered.
+        late_ns: how much later than due they were answered, all together, trace time.
+    """
+
+    held_mb_ns: int
+    live: int
+    created: int
+    destroyed_busy: int
+    answered: int
+    late_ns: int
+
+    def since(self, earlier: SlotAccount) -> SlotAccount:
+        """Return what was added; `live` stays, for slots outlive the span."""
+        added = (now - then for now, then in zip(self, earlier, strict=True))
+        return SlotAccount(*added)._replace(live=self.live)
+
+
+class SlotBooks(Protocol):
+    """Where the account of the slots is kept: `_core.ContestPlatform`."""
+
+    def account(self, now_ns: int) -> tuple[int, int, int, int, int, int]:
+        """Return the fields of `SlotAccount` up to a moment."""
 
 
 class Statistics:
@@ -63,7 +95,7 @@ class Statistics:
     """
 
     def __init__(
-        self, *, run_id: str, requests: Path, metas: Path, planned: int, slots: SlotTable, clock: TraceClock
+        self, *, run_id: str, requests: Path, metas: Path, planned: int, slots: SlotBooks, clock: TraceClock
     ) -> None:
         self.run_id = run_id
         self.planned = planned
@@ -71,7 +103,11 @@ class Statistics:
         self.finished = 0
         self.failures: Counter[FailureKind] = Counter()
         self.first_failure: dict[FailureKind, str] = {}
+        self.foreign_assignments = 0
+        """Assignments that named another request or function than they answered."""
+        self.first_foreign: str | None = None
         self._late_ns = np.full(planned, UNMEASURED, dtype=np.int64)
+        self._overrun_ns = np.full(planned, UNMEASURED, dtype=np.int64)
         self._assign_ns = np.full(planned, UNMEASURED, dtype=np.int64)
         self._idle_ns = np.full(planned, UNMEASURED, dtype=np.int64)
         self._files = (requests, metas)
@@ -83,7 +119,7 @@ class Statistics:
         self._idle_sum_ns = 0
         self._began_at = datetime.now().astimezone()
         self._ended_at: datetime | None = None
-        self._began = slots.account(clock.now_ns())
+        self._began = self._account()
         self._final: SlotAccount | None = None
 
     def issue(self, row: int, late_ns: int) -> None:
@@ -95,6 +131,15 @@ class Statistics:
         """Note the time a request spent inside Assign, however it ended."""
         self._assign_ns[row] = waited_ns
         self._schedule_sum_ns += waited_ns
+
+    def foreign(self, text: str) -> None:
+        """Note an assignment that named another request or function; `text` says which."""
+        self.foreign_assignments += 1
+        self.first_foreign = self.first_foreign or text
+
+    def overran(self, row: int, late_ns: int) -> None:
+        """Note how long after its moment an execution was ended."""
+        self._overrun_ns[row] = late_ns
 
     def executed(self, duration_ns: int, memory_mb: int) -> None:
         """Note an execution by its duration in the data set, so that late timers change no sum."""
@@ -115,7 +160,7 @@ class Statistics:
 
     def end(self) -> None:
         """Freeze the account: slots that are left cost this data set nothing more."""
-        self._final = self._slots.account(self._clock.now_ns())
+        self._final = self._account()
         self._ended_at = datetime.now().astimezone()
 
     @property
@@ -128,15 +173,14 @@ class Statistics:
         """Share of the finished requests that did not fail; 1 before any finished."""
         return 1 - self.failed / self.finished if self.finished else 1.0
 
+    @property
+    def uncounted(self) -> int:
+        """Count the requests of the data set that are not over; 0 once a sound run has ended."""
+        return self.planned - self.finished
+
     def slots(self) -> SlotAccount:
         """Return what the slots came to since this data set's start; `live` counts those of earlier ones too."""
-        account = self._final or self._slots.account(self._clock.now_ns())
-        return SlotAccount(
-            account.held_mb_ns - self._began.held_mb_ns,
-            account.live,
-            account.created - self._began.created,
-            account.destroyed_busy - self._began.destroyed_busy,
-        )
+        return (self._final or self._account()).since(self._began)
 
     def score(self) -> ContestScore:
         """Return the contest's score and its terms."""
@@ -168,12 +212,22 @@ class Statistics:
         """Return the quantiles of the time inside `assign` and inside `idle`, failed calls included."""
         return {"assign": _quantiles_ms(self._assign_ns), "idle": _quantiles_ms(self._idle_ns)}
 
-    def issue_lag_ms(self) -> dict[str, float]:
-        """Return the `mean` and the `max` of how late requests were issued."""
-        late_ns = self._late_ns[self._late_ns != UNMEASURED]
-        if len(late_ns) == 0:
-            return {"mean": 0.0, "max": 0.0}
-        return {"mean": _ms(float(late_ns.mean())), "max": _ms(int(late_ns.max()))}
+    def lag_ms(self) -> dict[str, dict[str, float]]:
+        """Return how late this program itself was, as the `mean` and, where every case is kept, the `max`.
+
+        `issue`: requests after their moments; `end`: executions after theirs, which is also how long replies wait for
+        the event loop; `platform`: CreateSlot and Init after theirs.
+        """
+        slots = self.slots()
+        platform_ns = slots.late_ns / slots.answered if slots.answered else 0.0
+        return {
+            "issue": _mean_and_max_ms(self._late_ns),
+            "end": _mean_and_max_ms(self._overrun_ns),
+            "platform": {"mean": _ms(platform_ns)},
+        }
+
+    def _account(self) -> SlotAccount:
+        return SlotAccount(*self._slots.account(self._clock.now_ns()))
 
     def _sums(self) -> ContestStatistics:
         return ContestStatistics(
@@ -195,6 +249,13 @@ def _quantiles_ms(column_ns: NDArray[np.int64]) -> dict[str, float]:
         return dict.fromkeys(QUANTILES, 0.0)
     quantiles_ns = np.quantile(times_ns, list(QUANTILES.values()), method="inverted_cdf")
     return {name: _ms(time_ns) for name, time_ns in zip(QUANTILES, quantiles_ns.tolist(), strict=True)}
+
+
+def _mean_and_max_ms(column_ns: NDArray[np.int64]) -> dict[str, float]:
+    times_ns = column_ns[column_ns != UNMEASURED]
+    if len(times_ns) == 0:
+        return {"mean": 0.0, "max": 0.0}
+    return {"mean": _ms(float(times_ns.mean())), "max": _ms(int(times_ns.max()))}
 
 
 def _ms(time_ns: float) -> float:

@@ -13,7 +13,6 @@ import secrets
 import signal
 import sys
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -21,6 +20,7 @@ from prometheus_client import CollectorRegistry
 
 from pilotlight import __version__
 from pilotlight._core import Scaler
+from pilotlight.descriptors import allow_connections
 from pilotlight.platform.grpc import GrpcPlatform
 from pilotlight.platform.sim import SimPlatform
 from pilotlight.server.front import make_front
@@ -189,17 +189,8 @@ def run(config: ServeConfig) -> int:
         return asyncio.run(serve(config))
     import uvloop  # noqa: PLC0415 - not made for Windows
 
-    _allow_connections()
+    allow_connections()
     return uvloop.run(serve(config))
-
-
-def _allow_connections() -> None:
-    """Raise the limit on file descriptors as far as the system allows: shells often start with 1,024."""
-    import resource  # noqa: PLC0415 - not made for Windows
-
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # macOS has a lower one that it does not tell
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _until(condition: Callable[[], bool], seconds: float) -> bool:

@@ -83,9 +83,19 @@ pub(crate) struct CreateSlotRequest {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub(crate) struct ResourceConfig {
+    #[prost(uint64, tag = "1")]
+    pub(crate) memory_in_megabytes: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub(crate) struct CreateSlotReply {
+    #[prost(enumeration = "Status", tag = "1")]
+    pub(crate) status: i32,
     #[prost(message, optional, tag = "2")]
     pub(crate) slot: Option<Slot>,
+    #[prost(string, optional, tag = "3")]
+    pub(crate) error_message: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -102,9 +112,45 @@ pub(crate) struct Slot {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub(crate) struct InitRequest {
+    #[prost(string, tag = "2")]
+    pub(crate) slot_id: String,
+    #[prost(string, tag = "3")]
+    pub(crate) instance_id: String,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) meta_data: Option<Meta>,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub(crate) struct InitReply {
+    #[prost(enumeration = "Status", tag = "1")]
+    pub(crate) status: i32,
     #[prost(uint64, tag = "2")]
     pub(crate) create_time: u64,
     #[prost(uint64, tag = "3")]
     pub(crate) init_duration_in_ms: u64,
+    #[prost(string, optional, tag = "4")]
+    pub(crate) error_message: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct DestroySlotRequest {
+    #[prost(string, tag = "2")]
+    pub(crate) id: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct DestroySlotReply {
+    #[prost(enumeration = "Status", tag = "1")]
+    pub(crate) status: i32,
+    #[prost(string, optional, tag = "2")]
+    pub(crate) error_message: Option<String>,
+}
+
+/// The protocol's own status inside replies, as far as a platform uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+pub(crate) enum Status {
+    Ok = 0,
+    NotFound = 3,
+    InvalidArgument = 4,
 }

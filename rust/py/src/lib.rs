@@ -5,6 +5,7 @@
 
 mod blocks;
 mod commands;
+mod contest;
 mod convert;
 mod courier;
 mod errors;
@@ -25,6 +26,8 @@ mod _core {
 
     #[pymodule_export]
     use super::commands::{CreateSlot, DestroySlot, Init, Outcome, Wake};
+    #[pymodule_export]
+    use super::contest::ContestPlatform;
     #[pymodule_export]
     use super::courier::{Courier, LateOutcome, LeftCall, RefusedReport};
     #[pymodule_export]
