@@ -33,7 +33,7 @@ impl Engine {
             Self::book(function, slot, Span::Retiring, now);
             slot.owner.store(0, Ordering::Relaxed);
             self.slot_leaves(function);
-            out.push(Command::DestroySlot { slot: id, reason: DestroyReason::CreatedLate });
+            out.push(Command::DestroySlot { slot: id, reason: DestroyReason::StartGivenUp });
             return Ok(());
         }
         let mut cold = lock(&function.cold);
@@ -91,8 +91,9 @@ impl Engine {
         Ok(())
     }
 
-    /// CreateSlot failed. `may_exist`: it got no answer, so the platform may hold the slot; it stays in the ledger as leaked until
-    /// `handle_slot_created`, or this call without `may_exist`, settles it.
+    /// CreateSlot failed. `may_exist`: no answer says what became of it, so the platform may hold the slot; it stays in the ledger as
+    /// leaked until `handle_slot_created`, or this call once more, settles it: without `may_exist` there never was a slot, with
+    /// it nobody waits for the answer any more, and the slot is written off.
     ///
     /// Commands appended: another `CreateSlot`, or a `Wake` with an error when the oldest waiter has seen enough failures.
     ///
@@ -102,21 +103,19 @@ impl Engine {
     pub fn handle_create_failed(&self, now: Nanos, id: SlotId, may_exist: bool, out: &mut Vec<Command>) -> Result<(), EngineError> {
         let (slot, word) = self.reported(id, &[State::Creating, State::Abandoned])?;
         let (holder, function) = self.holder(slot);
-        let next = if may_exist { State::Abandoned } else { State::Vacant };
         if word.state() == State::Abandoned {
-            if !may_exist {
-                advance(id, slot, word, next)?;
-                Self::book(function, slot, Span::Nothing, now);
-                self.slot_vanished(now, id.index, function, word.state());
-            }
+            advance(id, slot, word, State::Vacant)?;
+            Self::book(function, slot, Span::Nothing, now);
+            let end = if may_exist { Counter::WrittenOff } else { Counter::NeverCreated };
+            self.slot_vanished(now, id.index, function, word.state(), end);
             return Ok(());
         }
         let mut cold = lock(&function.cold);
-        advance(id, slot, word, next)?;
+        advance(id, slot, word, if may_exist { State::Abandoned } else { State::Vacant })?;
         cold.creating -= 1;
         Self::book(function, slot, if may_exist { Span::Leaked } else { Span::Nothing }, now);
         if !may_exist {
-            self.slot_vanished(now, id.index, function, word.state());
+            self.slot_vanished(now, id.index, function, word.state(), Counter::NeverCreated);
         }
         self.start_failed(now, (holder, function), &mut cold, id.index, out);
         Ok(())
