@@ -155,6 +155,28 @@ async def test_a_name_given_out_twice_serves_one_request_and_is_destroyed_when_t
     assert await scaler.app.drain() == 0
 
 
+async def test_a_platform_that_starts_anew_may_give_out_its_names_once_more(
+    start_scaler: Starter, service: Service
+) -> None:
+    scaler = await start_scaler(**on(service))
+    old = await scaler.client.assign("f")
+    await scaler.client.idle(old)
+    await service.stop()
+    service.live.clear()
+    service.created = 0
+    await scaler.until(lambda: not scaler.app.platform.answers)
+    await service.start()
+    new = await scaler.client.assign("g")
+    assert (service.live, scaler.ledger()["starts_failed"]) == ({"s1"}, 0)
+    old = await scaler.client.assign("f")
+    await scaler.client.idle(old, need_destroy=True)
+    await scaler.until(lambda: scaler.ledger()["destroyed"] == 1)
+    assert service.destroyed == [], "the new one has the name, and serves a request"
+    await scaler.client.idle(new)
+    assert await scaler.app.drain() == 0
+    assert service.destroyed == ["s1"]
+
+
 async def test_a_platform_that_repeats_its_answers_is_survived(
     start_scaler: Starter, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -58,7 +58,7 @@ _COUNTERS = {
     "pilotlight_retired": ("retired", "Instances the policy let go."),
     "pilotlight_evicted": ("evicted", "Free instances given up because memory was short."),
     "pilotlight_destroyed": ("destroyed", "Slots whose destruction the platform confirmed."),
-    "pilotlight_never_created": ("never_created", "CreateSlot calls that certainly made no slot."),
+    "pilotlight_starts_never_created": ("never_created", "CreateSlot calls that certainly made no slot."),
     "pilotlight_slots_written_off": (
         "written_off",
         "Slots the platform may hold for ever: CreateSlot got no usable answer, and none is awaited any more.",

@@ -97,10 +97,16 @@ impl Courier {
             match command {
                 HostCommand::Wake(wake) => wakes.push(wake),
                 HostCommand::DestroySlot { .. } if self.leaves_slots.load(Ordering::Relaxed) => {}
+                HostCommand::DestroySlot { slot, .. } if self.is_superseded(slot) => self.destroyed(self.clock.now(), slot),
                 command => self.begin(command),
             }
         }
         wakes
+    }
+
+    /// Has the slot lost its name to another one? Then the platform does not have it any more.
+    fn is_superseded(&self, slot: SlotId) -> bool {
+        self.names().is_superseded(slot)
     }
 
     /// Takes what was left, in its order.
@@ -135,7 +141,7 @@ impl Courier {
     /// Notes the platform's name of a slot that the host created; `false`: another slot has it.
     #[must_use]
     pub fn claim(&self, slot: SlotId, name: &str) -> bool {
-        self.names().claim(slot, name)
+        self.names().claim(slot, name, self.client.connections())
     }
 
     /// Forgets a slot that the host destroyed.
@@ -221,11 +227,13 @@ impl Courier {
             // The end of a drain does not wait for an Init before it destroys the slot.
             Success::Ready if self.name(slot).is_none() => {}
             Success::Ready => self.report(now, |engine, issued| engine.handle_instance_ready(now, slot, took, issued)),
-            Success::Destroyed => {
-                self.forget(slot);
-                self.report(now, |engine, _| engine.handle_slot_destroyed(now, slot));
-            }
+            Success::Destroyed => self.destroyed(now, slot),
         }
+    }
+
+    fn destroyed(self: &Arc<Self>, now: Nanos, slot: SlotId) {
+        self.forget(slot);
+        self.report(now, |engine, _| engine.handle_slot_destroyed(now, slot));
     }
 
     fn report(self: &Arc<Self>, now: Nanos, report: impl FnOnce(&Engine, &mut Vec<Command>) -> Result<(), EngineError>) {
