@@ -1,7 +1,8 @@
 """Standard output that cannot be written: a full disk, a reader that has gone, none at all.
 
-A failed write is an `OSError` like that of any file, which commands and libraries handle in ways of their own. So it is
-told apart where it happens, below every buffer, and ends the process in one way whoever wrote.
+A failed write is an `OSError` like that of any file, which commands and libraries handle in ways of
+their own. So it is told apart where it happens, below every buffer, and ends the process in one way
+whoever wrote.
 """
 
 from __future__ import annotations

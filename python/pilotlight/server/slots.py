@@ -9,7 +9,10 @@ MOST_NAMED = 20
 
 
 class SlotNames(Protocol):
-    """The platform's names of slots, by the engine's. No two slots have one: destroying either would destroy both."""
+    """The platform's names of slots, by the engine's.
+
+    No two slots share one: destroying either would destroy both.
+    """
 
     def claim(self, slot: int, name: str) -> bool:
         """Note a slot's name; False: another slot has it."""

@@ -95,7 +95,8 @@ impl Client {
         Ok(Self { calls: Mutex::new(Some(calls)), thread: Mutex::new(Some(thread)), told })
     }
 
-    /// Whether the server answers: there is a connection, and of the calls that were answered or should have been, the last one was.
+    /// Whether the server answers: there is a connection, and of the calls that were answered or
+    /// should have been, the last one was.
     #[must_use]
     pub fn answers(&self) -> bool {
         self.told.answers.load(Ordering::Relaxed)

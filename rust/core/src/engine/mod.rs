@@ -202,8 +202,8 @@ impl Engine {
         self.live.leaving_mb.fetch_sub(u64::from(function.spec.memory_mb), Ordering::Relaxed);
     }
 
-    /// Forgets a slot that has just become vacant. `from`: the state it was in; `end`: what is counted for it, one of the three ends
-    /// a start has.
+    /// Forgets a slot that has just become vacant. `from`: the state it was in; `end`: which of
+    /// the three ends of a start is counted for it.
     fn slot_vanished(&self, now: Nanos, index: u32, function: &Function, from: State, end: Counter) {
         debug_assert!(matches!(end, Counter::Destroyed | Counter::NeverCreated | Counter::WrittenOff), "{end:?} is no end");
         function.ledger.count(end);

@@ -91,9 +91,10 @@ impl Engine {
         Ok(())
     }
 
-    /// CreateSlot failed. `may_exist`: no answer says what became of it, so the platform may hold the slot; it stays in the ledger as
-    /// leaked until `handle_slot_created`, or this call once more, settles it: without `may_exist` there never was a slot, with
-    /// it nobody waits for the answer any more, and the slot is written off.
+    /// CreateSlot failed. `may_exist`: no answer says what became of it, so the platform may hold
+    /// the slot; it stays in the ledger as leaked until `handle_slot_created`, or this call once
+    /// more, settles it: without `may_exist` there never was a slot, with it nobody waits for the
+    /// answer any more, and the slot is written off.
     ///
     /// Commands appended: another `CreateSlot`, or a `Wake` with an error when the oldest waiter has seen enough failures.
     ///

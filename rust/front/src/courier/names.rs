@@ -1,7 +1,8 @@
-//! The platform's names of the slots that exist. No two slots have one: whoever destroyed either would destroy the other's.
+//! The platform's names of the slots that exist. No two slots share one: whoever destroyed either
+//! would destroy the other.
 //!
-//! A platform that starts anew may give out its names once more. So over a new connection a name may come again: it is the new slot's
-//! then, and the one that had it is taken to be gone.
+//! A platform that starts anew may give out its names once more. So over a new connection a name may
+//! come again: it is the new slot's then, and the one that had it is taken to be gone.
 
 use std::collections::HashMap;
 use std::sync::Arc;
