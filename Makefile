@@ -15,7 +15,7 @@ SOAK ?= 10000000
 NAME ?= $(shell date -u +%F)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-rust test-loom test-python test-go lint format bench proto docs clean
+.PHONY: help setup demo test test-rust test-loom test-python test-go lint audit format bench proto docs clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
@@ -54,6 +54,9 @@ lint: setup ## Check formats, lints, types, the stub file and the generated code
 	$(BIN)/mypy
 	$(BIN)/stubtest pilotlight._core
 	proto/generate.sh --check
+
+audit: setup ## Look the dependencies up in the advisory databases that can be reached.
+	@$(BIN)/python .ci/audit.py
 
 format: setup ## Format Rust and Python.
 	cargo fmt --all

@@ -2,7 +2,7 @@
 # Runs a scaler for as long as a simulator wants one; the container's command.
 #
 # Starts `pilotlight serve` with this script's arguments, waits until the scaler accepts connections, then until the
-# simulator's statistics do, and stops the scaler when the statistics close. SIGTERM and SIGINT stop the scaler at once.
+# simulator's statistics do, and stops the scaler when the statistics close. Signals that would end it stop the scaler at once.
 #
 #   SCALER_PORT        where the scaler listens (9001)
 #   STATISTICS_PORT    where the simulator answers its statistics (9000)
@@ -37,7 +37,7 @@ scaler_runs() { kill -0 "$scaler" 2>/dev/null; }
 
 # stop [STATUS]: ends the scaler, then the script with STATUS or else the scaler's own.
 stop() {
-  trap '' TERM INT
+  trap '' TERM INT HUP QUIT USR1 USR2
   kill -TERM "$scaler" 2>/dev/null
   local deadline=$((SECONDS + stop_limit)) status=0
   while scaler_runs && ((SECONDS < deadline)); do
@@ -75,7 +75,7 @@ await() {
 
 pilotlight serve "$@" &
 scaler=$!
-trap stop TERM INT
+trap stop TERM INT HUP QUIT USR1 USR2
 
 await "$scaler_port" "the scaler"
 await "$statistics_port" "the simulator"

@@ -220,9 +220,10 @@ class Scaler:
             slot: the engine's name of the slot.
             stage: the call that failed.
             reason: what happened, for those who waited for it.
-            may_exist: of CreateSlot: there is no answer, so the platform may hold the slot. It stays in the ledger as
-                leaked until `slot_created` (a late answer: it is then destroyed) or another `start_failed` without
-                `may_exist`.
+            may_exist: of CreateSlot: no answer says what became of the slot, so the platform may hold it. It stays in
+                the ledger as leaked until `slot_created` (it is then destroyed) or another `start_failed`: without
+                `may_exist` there never was a slot, with it nobody waits for the answer any more, and the slot is
+                written off.
             throttled: the platform is asked too much. All starts pause, and this one is made again.
         """
     def slot_destroyed(self, now_ns: int, slot: int) -> list[Command]:
@@ -239,7 +240,9 @@ class Scaler:
         """After the grace of a drain: destroy busy instances too."""
     @property
     def live_slots(self) -> int:
-        """Slots the ledger knows: issued and not confirmed destroyed."""
+        """Slots the ledger knows: issued and not confirmed destroyed, refused or written off."""
+    def slots(self, most: int) -> list[int]:
+        """Name the slots that `live_slots` counts, at most so many of them."""
     def snapshot(self, now_ns: int, per_function: bool = False) -> dict[str, Any]:
         """Copy the ledger: see docs/ledger.md for every key. `per_function` adds a list under "functions"."""
 
@@ -272,6 +275,12 @@ class GrpcClient:
             urgent: whether it takes its turn before all that are not.
             within_ns: time for it to be sent, over a connection that is up, and answered.
             awaited_ns: time after which it is given up and cancelled on the wire.
+        """
+    @property
+    def answers(self) -> bool:
+        """Whether the server answers.
+
+        There is a connection, and of the calls that were answered or should have been, the last one was.
         """
     def take(self) -> list[tuple[int, _Told]]:
         """Take the outcomes that have come, each with its ticket."""
@@ -316,7 +325,7 @@ class Courier:
     """Carries out a scaler's CreateSlot, Init and DestroySlot without Python, as long as all goes well.
 
     From then on the scaler's methods return no other command than Wake. What does not go well is left to be taken. It
-    is also a mapping of slots to the platform's names of them, in which its host notes the slots it creates itself.
+    is also a mapping of slots to the platform's names of them, in which its host claims those of slots it creates.
 
     Args:
         scaler: whose commands; it takes one courier in its life.
@@ -355,8 +364,9 @@ class Courier:
 
         The last count is of those longer than every bound.
         """
+    def claim(self, slot: int, name: str) -> bool:
+        """Note the platform's name of a slot; False: another slot has it."""
     def __getitem__(self, slot: int, /) -> str: ...
-    def __setitem__(self, slot: int, name: str, /) -> None: ...
     def __delitem__(self, slot: int, /) -> None: ...
     def __contains__(self, slot: int, /) -> bool: ...
 
@@ -406,6 +416,8 @@ class NativeServer:
         """Take the commands that calls have led to, in their order."""
     def begin_shutdown(self) -> None:
         """Turn health NOT_SERVING; calls are answered as before."""
+    def set_platform_health(self, serving: bool) -> None:
+        """Say what health answers for the platform; before `begin_shutdown`."""
     def close(self, grace_ns: int) -> None:
         """Accept nothing more, give open calls this long to end, then end them; blocks until all threads have ended."""
 

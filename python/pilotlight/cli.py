@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pilotlight.errors import PilotlightError
+from pilotlight.stdout import clear_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,13 +77,14 @@ def command_line() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; bad input ends with one line on stderr and exit status 2.
+    """Run the command line; bad input ends with one line on stderr and exit status 2, a full stdout likewise with 1.
 
     Args:
         arguments: the words after `pilotlight`; None takes the process's own.
     """
-    try:
-        cli.main(args=None if arguments is None else list(arguments), prog_name="pilotlight")
-    except PilotlightError as error:
-        click.echo(f"pilotlight: {error}", err=True)
-        sys.exit(2)
+    with clear_end():
+        try:
+            cli.main(args=None if arguments is None else list(arguments), prog_name="pilotlight")
+        except PilotlightError as error:
+            click.echo(f"pilotlight: {error}", err=True)
+            sys.exit(2)

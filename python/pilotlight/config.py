@@ -167,7 +167,8 @@ class ServeConfig(BaseSettings):
         le=600,
         description=(
             "How long CreateSlot may take, with its retries, before the start counts as failed. A call without an "
-            "answer is awaited ten times as long, so that a slot created late is destroyed, not lost."
+            "answer is awaited ten times as long, and a minute at least, so that a slot created late is destroyed, not "
+            "lost."
         ),
     )
     platform_init_timeout: Duration = Field(
@@ -260,12 +261,16 @@ class ServeConfig(BaseSettings):
         20.0,
         ge=0,
         le=3600,
-        description="After SIGTERM or SIGINT: how long running requests may take to end before their slots go.",
+        description=(
+            "After a signal to end: how long running requests and unanswered platform calls may take to end before "
+            "their slots go, or are given up."
+        ),
     )
     drain_leave_slots: bool = Field(
         False,
         description=(
-            "Leave every slot on the platform at shutdown instead of destroying it; the log says how many were left."
+            "Leave every slot on the platform at shutdown instead of destroying it; the log says how many were left, "
+            "and names some."
         ),
     )
     grpc_keepalive: Duration = Field(

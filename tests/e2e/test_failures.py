@@ -222,8 +222,11 @@ async def test_a_killed_platform_ends_requests_with_errors_and_a_new_one_serves_
     with closing(successor):
         assignment = await first_success(lambda: scaler.assign("after"))
         assert (await scaler.idle(assignment)).status == pb.Ok
-        assert await asyncio.to_thread(scaler.stop) == 0
+        status = await asyncio.to_thread(scaler.stop)
         assert successor.ask("live") == "0"
+        # Calls that the dead one had begun may have made slots: nobody can tell any more.
+        written_off = scaler.line("drained").get("written_off", 0)
+        assert (status, scaler.line("drained")["slots_left"]) == (1 if written_off else 0, written_off)
 
 
 async def test_a_hanging_platform_ends_requests_with_errors_and_loses_no_slot(
@@ -251,9 +254,10 @@ async def test_a_drain_beside_a_hanging_platform_ends_in_bounded_time(platform: 
     await scaler.idle(await scaler.assign("warm"))
     assert platform.ask("hang") == "hanging"
     started = time.monotonic()
-    assert await asyncio.to_thread(scaler.stop) == 0
+    assert await asyncio.to_thread(scaler.stop) == 1
     assert time.monotonic() - started < 30
-    assert scaler.line("drained")["slots_left"] == int(platform.ask("live")) > 0
+    assert scaler.line("drained")["slots_left"] == int(platform.ask("live")) == 1
+    assert scaler.line("drained")["slots"] == ["sim-1"]
 
 
 async def test_instances_of_an_earlier_scaler_are_unknown_to_the_next(platform: Platform, scaler: Scaler) -> None:

@@ -193,7 +193,7 @@ def test_scaler_that_never_listens_is_stopped(container: Callable[..., Container
     assert not run.scaler_runs
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1])
 def test_signal_stops_the_scaler(container: Callable[..., Container], number: signal.Signals) -> None:
     run = container()
     run.await_note("listening")

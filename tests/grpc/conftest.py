@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import grpc
 import grpc.aio
 import pytest
+from scripted_platform import Service
 
 from pilotlight.config import load
 from pilotlight.server.app import App
@@ -207,6 +208,15 @@ def refused_process() -> Iterator[ServeProcess]:
             return process
 
         yield start
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    """Start a platform that answers as it is told."""
+    service = Service()
+    await service.start()
+    yield service
+    await service.stop()
 
 
 @pytest.fixture

@@ -61,6 +61,21 @@ def test_a_bad_setting_ends_the_command_with_2_and_says_which(
     assert all(word in said for word in words), said
 
 
+async def test_a_misspelt_variable_is_named_and_its_value_is_not(serve_process: ServeProcess) -> None:
+    process = serve_process(
+        "--platform=sim",
+        "--address=127.0.0.1:0",
+        "--metrics-address=",
+        PILOTLIGHT_DRAIN_TIMEUOT="secret",
+        PILOTLIGHT_SERVICE_HOST="10.0.0.1",
+    )
+    await asyncio.to_thread(process.event, "listening")
+    (warning,) = [line for line in process.log if line["level"] == "warning"]
+    assert warning["variable"] == "PILOTLIGHT_DRAIN_TIMEUOT"
+    assert "PILOTLIGHT_DRAIN_TIMEOUT" in warning["remedy"]
+    assert "secret" not in str(process.log)
+
+
 @pytest.mark.parametrize("setting", ["--address", "--metrics-address"])
 def test_a_taken_port_ends_the_command_with_2(serve_process: ServeProcess, setting: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

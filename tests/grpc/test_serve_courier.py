@@ -3,69 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import gc
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
 import grpc
-import grpc.aio
 import pytest
 
 from pilotlight._core import Wake
 from pilotlight.platform.grpc import GrpcPlatform
 from pilotlight.server.host import Host
 from pilotlight.wire import simulator_pb2 as pb
-from pilotlight.wire import simulator_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from conftest import Starter
-    from google.protobuf.message import Message
-
-    Context = grpc.aio.ServicerContext
-
-
-class Service(pb_grpc.PlatformServicer):
-    """A platform that gives the answers in `script` first: a reply, a status to abort with, or a future of a reply."""
-
-    def __init__(self) -> None:
-        self.address = ""
-        self.script: deque[Any] = deque()
-        self.live: set[str] = set()
-        self.created = 0
-
-    async def _answer(self, context: Context, otherwise: Message) -> Any:  # noqa: ANN401
-        answer = self.script.popleft() if self.script else otherwise
-        if isinstance(answer, grpc.StatusCode):
-            await context.abort(answer, "as told")
-        return await answer if isinstance(answer, asyncio.Future) else answer
-
-    async def CreateSlot(self, request: pb.CreateSlotRequest, context: Context) -> pb.CreateSlotReply:  # noqa: N802 - the wire's
-        del request
-        self.created += 1
-        reply = await self._answer(context, pb.CreateSlotReply(slot=pb.Slot(id=f"s{self.created}")))
-        self.live.add(reply.slot.id)
-        return reply
-
-    async def Init(self, request: pb.InitRequest, context: Context) -> pb.InitReply:  # noqa: N802 - the wire's
-        assert request.slot_id in self.live
-        return await self._answer(context, pb.InitReply())
-
-    async def DestroySlot(self, request: pb.DestroySlotRequest, context: Context) -> pb.DestroySlotReply:  # noqa: N802 - the wire's
-        reply = await self._answer(context, pb.DestroySlotReply())
-        self.live.discard(request.id)
-        return reply
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    service, server = Service(), grpc.aio.server()
-    pb_grpc.add_PlatformServicer_to_server(service, server)
-    service.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    await server.start()
-    yield service
-    await server.stop(None)
+    from scripted_platform import Service
 
 
 def on(service: Service, **settings: str) -> dict[str, str]:
@@ -138,6 +90,107 @@ async def test_a_slot_that_the_platform_forgot_counts_as_destroyed(start_scaler:
     await scaler.client.idle(assignment, need_destroy=True)
     await scaler.until(lambda: scaler.app.scaler.live_slots == 0)
     assert scaler.ledger()["destroy_failures"] == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pb.CreateSlotReply(slot=pb.Slot(id="wrong", resource_config=pb.ResourceConfig(memory_in_megabytes=64))),
+        pb.CreateSlotReply(slot=pb.Slot(id="wrong"), status=pb.InternalError),
+    ],
+    ids=["another size", "an error"],
+)
+async def test_a_slot_that_is_not_what_was_asked_for_is_destroyed_and_another_start_serves(
+    start_scaler: Starter, service: Service, wrong: pb.CreateSlotReply
+) -> None:
+    service.script.append(wrong)
+    scaler = await start_scaler(**on(service))
+    await scaler.client.assign("f")
+    await scaler.until(lambda: scaler.ledger()["destroyed"] == 1)
+    ledger = scaler.ledger()
+    assert (ledger["starts_failed"], ledger["written_off"], ledger["slots"]["leaked"]) == (1, 0, 0)
+    assert service.live == {"s2"}
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [pb.CreateSlotReply(), grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN],
+    ids=["no slot", "gone", "broke"],
+)
+async def test_a_slot_that_nobody_can_name_stays_in_the_books_as_written_off(
+    start_scaler: Starter, service: Service, lost: pb.CreateSlotReply | grpc.StatusCode
+) -> None:
+    service.script.append(lost)
+    scaler = await start_scaler(**on(service))
+    await scaler.client.idle(await scaler.client.assign("f"))
+    ledger = scaler.ledger()
+    assert (ledger["starts"], ledger["live_slots"], ledger["written_off"], ledger["destroyed"]) == (2, 1, 1, 0)
+    assert await scaler.app.drain() == 1
+    left = scaler.app.host.left()
+    assert (left.live, left.written_off, left.slots) == (0, 1, [])
+    assert len(left.requests) == 1
+
+
+async def test_a_refused_create_is_no_destroyed_slot(start_scaler: Starter, service: Service) -> None:
+    service.script += [pb.CreateSlotReply(status=pb.InternalError)] * 2
+    scaler = await start_scaler(**on(service))
+    await scaler.client.assign("f")
+    ledger = scaler.ledger()
+    assert (ledger["starts"], ledger["never_created"], ledger["destroyed"], ledger["live_slots"]) == (3, 2, 0, 1)
+
+
+async def test_a_name_given_out_twice_serves_one_request_and_is_destroyed_when_that_is_over(
+    start_scaler: Starter, service: Service
+) -> None:
+    twin = pb.CreateSlotReply(slot=pb.Slot(id="twin"))
+    service.script += [twin, pb.InitReply(), twin]
+    scaler = await start_scaler(**on(service))
+    first = await scaler.client.assign("f")
+    second = await scaler.client.assign("g")
+    ledger = scaler.ledger()
+    assert (ledger["starts_failed"], ledger["slots"]["busy"], ledger["slots"]["leaked"]) == (1, 2, 1)
+    assert service.destroyed == [], "the one that serves a request has the name"
+    await scaler.client.idle(first, need_destroy=True)
+    await scaler.until(lambda: scaler.ledger()["destroyed"] == 2)
+    assert service.destroyed == ["twin", "twin"]
+    await scaler.client.idle(second)
+    assert await scaler.app.drain() == 0
+
+
+async def test_a_platform_that_starts_anew_may_give_out_its_names_once_more(
+    start_scaler: Starter, service: Service
+) -> None:
+    scaler = await start_scaler(**on(service))
+    old = await scaler.client.assign("f")
+    await scaler.client.idle(old)
+    await service.stop()
+    service.live.clear()
+    service.created = 0
+    await scaler.until(lambda: not scaler.app.platform.answers)
+    await service.start()
+    new = await scaler.client.assign("g")
+    assert (service.live, scaler.ledger()["starts_failed"]) == ({"s1"}, 0)
+    old = await scaler.client.assign("f")
+    await scaler.client.idle(old, need_destroy=True)
+    await scaler.until(lambda: scaler.ledger()["destroyed"] == 1)
+    assert service.destroyed == [], "the new one has the name, and serves a request"
+    await scaler.client.idle(new)
+    assert await scaler.app.drain() == 0
+    assert service.destroyed == ["s1"]
+
+
+async def test_a_platform_that_repeats_its_answers_is_survived(
+    start_scaler: Starter, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.repeats = True
+    scaler = await start_scaler(**on(service, platform_destroy_timeout="1s", start_attempts="2"))
+    first = await scaler.client.assign("f0")
+    await asyncio.gather(*(scaler.client.refusal(scaler.client.assign(f"f{number}")) for number in range(1, 6)))
+    service.script += [pb.DestroySlotReply(status=pb.InternalError)] * 2
+    await scaler.client.idle(first)
+    assert await scaler.app.drain() == 0
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 async def test_slots_left_at_a_drain_stay_on_the_platform(start_scaler: Starter, service: Service) -> None:

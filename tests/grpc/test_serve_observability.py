@@ -11,8 +11,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
+from pilotlight.wire import simulator_pb2 as pb
+
 if TYPE_CHECKING:
     from conftest import Scaler, Starter
+    from scripted_platform import Service
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -79,6 +82,42 @@ async def test_failed_platform_calls_are_counted(start_scaler: Starter) -> None:
 async def test_no_metrics_address_means_no_metrics(start_scaler: Starter) -> None:
     scaler = await start_scaler(metrics_address="")
     assert scaler.app.metrics_address == ""
+
+
+async def test_a_platform_that_does_not_answer_is_down_until_it_does(start_scaler: Starter, service: Service) -> None:
+    never: asyncio.Future[pb.CreateSlotReply] = asyncio.get_running_loop().create_future()
+    scaler = await start_scaler(
+        metrics_address="127.0.0.1:0",
+        platform="grpc",
+        platform_address=service.address,
+        platform_create_timeout="100ms",
+        start_attempts="1",
+    )
+    health = health_pb2_grpc.HealthStub(scaler.client.channel)
+    watch = health.Watch(health_pb2.HealthCheckRequest(service="platform"), timeout=60)
+
+    async def turns(status: int) -> None:
+        while (await watch.read()).status != status:
+            pass
+
+    await turns(health_pb2.HealthCheckResponse.SERVING)
+    assert (await scrape(scaler))["pilotlight_platform_up", ()] == 1
+    service.script.append(never)
+    await scaler.client.refusal(scaler.client.assign("f"))
+    await turns(health_pb2.HealthCheckResponse.NOT_SERVING)
+    assert (await scrape(scaler))["pilotlight_platform_up", ()] == 0
+    never.set_result(pb.CreateSlotReply(slot=pb.Slot(id="late")))
+    await turns(health_pb2.HealthCheckResponse.SERVING)
+    await service.stop()
+    await turns(health_pb2.HealthCheckResponse.NOT_SERVING)
+    await service.start()
+    await turns(health_pb2.HealthCheckResponse.SERVING)
+    whole = await health.Check(health_pb2.HealthCheckRequest())
+    assert whole.status == health_pb2.HealthCheckResponse.SERVING, "warm instances are served all the while"
+    draining = asyncio.ensure_future(scaler.app.drain())
+    await turns(health_pb2.HealthCheckResponse.NOT_SERVING)
+    await draining
+    watch.cancel()
 
 
 async def test_reflection_lists_the_services(start_scaler: Starter) -> None:

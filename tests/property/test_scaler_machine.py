@@ -28,6 +28,7 @@ MEMORY_MB = {"f": 128, "g": 128, "h": 256}
 MAX_WAITING = 6
 START_ATTEMPTS = 2
 ASSIGN_DEADLINE_NS = 30_000 * MS
+ENDS = ("destroyed", "never_created", "written_off")
 STATES = ("starting", "idle", "busy", "retiring", "leaked")
 
 keys = st.sampled_from(sorted(MEMORY_MB))
@@ -79,6 +80,7 @@ class ScalerMachine(RuleBasedStateMachine):
         self.patience_over = False
         self.instances: set[str] = set()
         self.outcomes: Counter[str] = Counter()
+        self.ends: Counter[str] = Counter()
         self.held: dict[str, float] = dict.fromkeys(STATES, 0.0)
 
     # What the engine asks for.
@@ -249,19 +251,12 @@ class ScalerMachine(RuleBasedStateMachine):
             assert slot.destroying or not late, "a slot created late is destroyed"
             return
         self.failures += result != "throttled"
-        slot.call = "late"
-        if result in {"failed", "throttled"}:
+        if result in {"failed", "throttled"} or slot.call == "late":
             del self.slots[slot_id]
-        self.carry_out(
-            self.scaler.start_failed(
-                self.now,
-                slot_id,
-                "create",
-                "told to",
-                may_exist=result == "unanswered",
-                throttled=result == "throttled",
-            )
-        )
+            self.ends["written_off" if result == "unanswered" else "never_created"] += 1
+        slot.call = "late"
+        told = {"may_exist": result == "unanswered", "throttled": result == "throttled"}
+        self.carry_out(self.scaler.start_failed(self.now, slot_id, "create", "told to", **told))
 
     @rule(data=st.data(), works=st.sampled_from([True, True, False]))
     @precondition(lambda self: self.where(lambda slot: slot.call == "init"))
@@ -282,11 +277,15 @@ class ScalerMachine(RuleBasedStateMachine):
     def answer_destroy(self, data: st.DataObject, works: bool) -> None:
         slot_id = self.draw_id(data, lambda slot: slot.destroying)
         if works:
-            del self.slots[slot_id]
-            self.carry_out(self.scaler.slot_destroyed(self.now, slot_id))
+            self.settle_destroy(slot_id)
         else:
             self.slots[slot_id].destroying = False
             self.carry_out(self.scaler.destroy_failed(self.now, slot_id))
+
+    def settle_destroy(self, slot_id: int) -> None:
+        del self.slots[slot_id]
+        self.ends["destroyed"] += 1
+        self.carry_out(self.scaler.slot_destroyed(self.now, slot_id))
 
     # Time and shutdown.
 
@@ -332,6 +331,8 @@ class ScalerMachine(RuleBasedStateMachine):
             self.where(lambda slot: not slot.retired and slot.call in ("create", "init"))
         )
         assert ledger["waiting"] == len(self.waiting)
+        assert {end: ledger[end] for end in ENDS} == {end: self.ends[end] for end in ENDS}
+        assert ledger["starts"] == ledger["live_slots"] + self.ends.total()
 
     @invariant()
     def every_assign_has_one_answer_or_waits(self) -> None:
@@ -371,8 +372,7 @@ class ScalerMachine(RuleBasedStateMachine):
                 if slot.call in ("create", "late"):
                     self.settle_create(slot_id, "ok")
                 elif slot.destroying:
-                    del self.slots[slot_id]
-                    self.carry_out(self.scaler.slot_destroyed(self.now, slot_id))
+                    self.settle_destroy(slot_id)
         assert not self.slots
         assert self.scaler.live_slots == 0
         assert not self.waiting

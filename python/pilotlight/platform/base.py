@@ -1,8 +1,8 @@
 """The `Platform` protocol: what a host of the engine needs to carry out CreateSlot, Init and DestroySlot.
 
 An implementation bounds every call in time, repeats what was certainly refused, and raises `PlatformError` for good. It
-never loses a slot: a CreateSlot whose outcome is unknown raises `CreateUnansweredError`, which still leads to the late
-answer. Called on one event loop.
+never loses a slot without saying so: a CreateSlot that may have made one raises `CreateUnansweredError`, which leads to
+that slot or to the news that it is written off. Called on one event loop.
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ class CreatedSlot:
 
 
 class CreateUnansweredError(PlatformError):
-    """CreateSlot got no answer in time, so the platform may hold the slot.
+    """CreateSlot was not answered as it should be, so the platform may hold a slot that nobody can use.
 
     Args:
         message: what happened.
-        late_answer: waits, for a bounded time, for the answer; raises `PlatformError` when the slot is written off.
+        late_answer: waits, for a bounded time, for the slot that is to be destroyed. Raises `PlatformError` when there
+            is none, with `may_exist` when nobody will ever know: the slot is written off.
     """
 
     def __init__(self, message: str, late_answer: Callable[[], Awaitable[CreatedSlot]]) -> None:
@@ -62,6 +63,11 @@ class CourierHost(Protocol):
 class Platform(Protocol):
     """A provider of slots."""
 
+    @property
+    def answers(self) -> bool:
+        """Whether it answers, as far as its connection and its last calls tell."""
+        ...
+
     def attach(self, scaler: Scaler, host: CourierHost) -> Courier | None:
         """Carry out a scaler's commands without Python, and let the host go on with those that do not go well.
 
@@ -77,7 +83,7 @@ class Platform(Protocol):
             memory_mb: its memory.
 
         Raises:
-            CreateUnansweredError: the slot may exist.
+            CreateUnansweredError: a slot may exist, but is not to be used.
             PlatformError: the slot certainly does not exist.
         """
         ...

@@ -75,12 +75,14 @@ def settle(answer: asyncio.Future[bytes], told: Told, late: Awaitable[bytes] | N
     status, reply, text = told
     if reply is not None:
         answer.set_result(reply)
-    elif late is not None:
+        return
+    if late is not None:
         answer.set_exception(UnansweredError(late))
     elif status in {_NOT_SENT, _NO_TURN}:
         answer.set_exception(NotSentError(status))
     else:
         answer.set_exception(CallError(grpc.StatusCode[status], text))
+    answer.exception()  # nobody may want to know any more, which asyncio would complain of
 
 
 class Channel:

@@ -95,5 +95,4 @@ class CourierCalls:
 
     def _forget(self, kept: list[tuple[str, str]]) -> None:
         for key in kept:
-            if (unasked := self._begun.pop(key, None)) is not None and not unasked.answer.cancelled():
-                unasked.answer.exception()
+            self._begun.pop(key, None)

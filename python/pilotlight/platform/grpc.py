@@ -9,9 +9,14 @@ engine makes everybody pause and asks again.
 CreateSlot is not idempotent, so a repeat after a call that *was* carried out loses a slot. It is sent only over a
 connection that is up; before that, nothing can have happened. Once sent, UNAVAILABLE may mean a refusal or a connection
 lost after the platform did the work, and no client can tell which: it is never repeated here (the engine asks for
-another slot), and the slot counts as possibly existing, like one whose call got no answer. Such a call is not cancelled
-on the wire at its deadline, because a cancelled call's slot would have no owner: it is awaited `LATE_FACTOR` times as
-long, and a late answer brings the slot's name, which is enough to destroy it.
+another slot), and the slot is written off, since nothing can name it any more. A call without an answer is not
+cancelled on the wire at its deadline, because a cancelled call's slot would have no owner: it is awaited longer, and a
+late answer brings the slot's name, which is enough to destroy it. Without one the slot is written off too.
+
+# What an answer may say
+
+An answer that contradicts its request is a failed call: Ok without a slot, a slot of another size, a slot beside an
+error, bytes that are no message. A slot that it names is destroyed, one that may be there without a name written off.
 """
 
 from __future__ import annotations
@@ -41,8 +46,8 @@ if TYPE_CHECKING:
 
 SERVICE: Final = "serverless.simulator.Platform"
 
-LATE_FACTOR = 10
-"""A CreateSlot without an answer is written off after this many of its deadlines."""
+_LATE_FACTOR = 10
+_SHORTEST_AWAITED_S = 60.0
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
@@ -74,6 +79,7 @@ class GrpcPlatform:
     Args:
         address: ``host:port`` of the service.
         create_timeout: seconds for a CreateSlot with everything around it; likewise `init_timeout`, `destroy_timeout`.
+        create_awaited: seconds after which a CreateSlot without an answer is written off.
         retries: repeats of a refused call.
         concurrency: calls in flight at once.
         keepalive: seconds between HTTP/2 pings; 0 sends none.
@@ -85,6 +91,7 @@ class GrpcPlatform:
         address: str,
         *,
         create_timeout: float = 5.0,
+        create_awaited: float = _SHORTEST_AWAITED_S,
         init_timeout: float = 300.0,
         destroy_timeout: float = 5.0,
         retries: int = 3,
@@ -94,6 +101,7 @@ class GrpcPlatform:
     ) -> None:
         self._address = address
         self._create_timeout = create_timeout
+        self._create_awaited = max(create_timeout, create_awaited)
         self._init_timeout = init_timeout
         self._destroy_timeout = destroy_timeout
         self._retries = retries
@@ -101,6 +109,11 @@ class GrpcPlatform:
         self._channel = Channel(address, SERVICE, keepalive, concurrency)
         self._begun: dict[tuple[str, str], BegunCall] = {}
         self._courier_calls: CourierCalls | None = None
+
+    @property
+    def answers(self) -> bool:
+        """Whether there is a connection, and the last call that was answered, or should have been, was."""
+        return self._channel.client.answers
 
     def attach(self, scaler: Scaler, host: CourierHost) -> Courier:
         """Start a courier on this platform's connection; on the event loop."""
@@ -111,7 +124,7 @@ class GrpcPlatform:
             create_ns=round(self._create_timeout * 1e9),
             init_ns=round(self._init_timeout * 1e9),
             destroy_ns=round(self._destroy_timeout * 1e9),
-            create_awaited_ns=round(LATE_FACTOR * self._create_timeout * 1e9),
+            create_awaited_ns=round(self._create_awaited * 1e9),
         )
         self._courier_calls = CourierCalls(courier, self._begun, host)
         return courier
@@ -122,8 +135,10 @@ class GrpcPlatform:
         request = pb.CreateSlotRequest(
             request_id=f"slot-{slot}", resource_config=pb.ResourceConfig(memory_in_megabytes=memory_mb)
         )
-        limit = LATE_FACTOR * self._create_timeout
-        attempt, started = self._attempts("CreateSlot", str(slot), request.SerializeToString(), limit)
+        attempt, started = self._attempts("CreateSlot", str(slot), request.SerializeToString(), self._create_awaited)
+
+        def read(reply: bytes) -> pb.CreateSlotReply:
+            return _read_create(what, reply, memory_mb, started)
 
         async def send(remaining: float) -> pb.CreateSlotReply:
             try:
@@ -136,24 +151,16 @@ class GrpcPlatform:
             except CallError as error:
                 if error.code in _SETTLED:
                     raise
-                raise CreateUnansweredError(f"{what}: {error}", silence) from None
-
-        def read(reply: bytes) -> pb.CreateSlotReply:
-            try:
-                return pb.CreateSlotReply.FromString(reply)
-            except DecodeError as error:
-                # There was an answer, but not one that can be read: the slot is there under a name we do not know.
-                raise CreateUnansweredError(f"{what}: unreadable answer: {error}", silence) from error
+                raise _unusable(f"{what}: {error}") from None
 
         async def late(reply: Awaitable[bytes]) -> CreatedSlot:
             try:
-                return _created_slot(what, pb.CreateSlotReply.FromString(await reply), started)
+                return _created_slot(what, read(await reply), started)
+            except CreateUnansweredError as unusable:
+                return await unusable.late_answer()
             except CallError as error:
-                raise PlatformError(f"{what}: written off without an answer: {error}") from None
-
-        async def silence() -> CreatedSlot:
-            await asyncio.sleep(limit)
-            raise PlatformError(f"{what}: written off {format_duration(limit)} after its connection was lost")
+                may_exist = error.code not in _SETTLED
+                raise PlatformError(f"{what}: still no slot: {error}", may_exist=may_exist) from None
 
         remaining = self._create_timeout - (time.monotonic_ns() - started) / 1e9
         reply = await self._once(what, send(remaining))
@@ -174,10 +181,11 @@ class GrpcPlatform:
         )
         attempt, started = self._attempts("Init", platform_id, request.SerializeToString())
 
-        async def send(remaining: float) -> pb.InitReply:
-            return pb.InitReply.FromString(await attempt(remaining))
-
         what = f"Init of {platform_id} for function {function.key}"
+
+        async def send(remaining: float) -> pb.InitReply:
+            return _read(what, pb.InitReply, await attempt(remaining))
+
         reply = await self._repeat(what, send, started, self._init_timeout)
         if reply.status != pb.Ok:
             raise _refusal(what, reply)
@@ -188,10 +196,11 @@ class GrpcPlatform:
         request = pb.DestroySlotRequest(request_id=f"destroy-{platform_id}", id=platform_id, reason=reason)
         attempt, started = self._attempts("DestroySlot", platform_id, request.SerializeToString())
 
-        async def send(remaining: float) -> pb.DestroySlotReply:
-            return pb.DestroySlotReply.FromString(await attempt(remaining))
-
         what = f"DestroySlot of {platform_id}"
+
+        async def send(remaining: float) -> pb.DestroySlotReply:
+            return _read(what, pb.DestroySlotReply, await attempt(remaining))
+
         try:
             reply = await self._repeat(what, send, started, self._destroy_timeout)
         except _NotFoundError:
@@ -260,11 +269,51 @@ class GrpcPlatform:
         raise PlatformError(f"{last} ({attempt + 1} times)")
 
 
+def awaited_longest(create_timeout: float) -> float:
+    """Return how many seconds the answer to a CreateSlot is awaited in all."""
+    return max(_LATE_FACTOR * create_timeout, _SHORTEST_AWAITED_S)
+
+
+def _read(what: str, kind: type[_Reply], reply: bytes) -> _Reply:
+    try:
+        return kind.FromString(reply)
+    except DecodeError as error:
+        raise PlatformError(f"{what}: unreadable answer: {error}") from None
+
+
+def _read_create(what: str, reply: bytes, memory_mb: int, started_ns: int) -> pb.CreateSlotReply:
+    """Read the answer to a CreateSlot, and refuse one that contradicts its request."""
+    try:
+        answer = _read(what, pb.CreateSlotReply, reply)
+    except PlatformError as error:
+        raise _unusable(str(error)) from None
+    name = answer.slot.id
+    made_mb = answer.slot.resource_config.memory_in_megabytes or memory_mb  # 0 is how the wire says nothing
+    if answer.status == pb.Ok and not name:
+        wrong = "the platform answered Ok without a slot id"
+    elif answer.status != pb.Ok and name:
+        wrong = f"the platform made slot {name} and yet answered {_status_text(answer)}"
+    elif name and made_mb != memory_mb:
+        wrong = f"the platform made slot {name} with {made_mb} MB"
+    else:
+        return answer
+    raise _unusable(f"{what}: {wrong}", name, started_ns)
+
+
+def _unusable(message: str, name: str = "", started_ns: int = 0) -> CreateUnansweredError:
+    """Say that a CreateSlot failed and may have made a slot, of this name or out of reach."""
+
+    async def settle() -> CreatedSlot:
+        if not name:
+            raise PlatformError(f"{message}; written off", may_exist=True)
+        return CreatedSlot(name, time.monotonic_ns() - started_ns)
+
+    return CreateUnansweredError(message, settle)
+
+
 def _created_slot(what: str, reply: pb.CreateSlotReply, started_ns: int) -> CreatedSlot:
     if reply.status != pb.Ok:
         raise _refusal(what, reply)
-    if not reply.slot.id:
-        raise PlatformError(f"{what}: the platform answered Ok without a slot id")
     return CreatedSlot(reply.slot.id, time.monotonic_ns() - started_ns)
 
 

@@ -56,6 +56,11 @@ class SimPlatform:
         self._random = random.Random(seed)  # noqa: S311 - failures must repeat from their seed
         self._created = 0
 
+    @property
+    def answers(self) -> bool:
+        """Answer always: it is this process."""
+        return True
+
     def attach(self, scaler: Scaler, host: CourierHost) -> None:
         """Leave all commands to the host: there is no connection to call through."""
 

@@ -1,8 +1,9 @@
 """The life of `pilotlight serve`: bind, serve, drain, exit.
 
 Drain, in this order, each step bounded in time: health turns NOT_SERVING; new requests are refused and waiting ones
-answered; running ones may end within `drain_timeout`; what is left is destroyed, or left on the platform when asked
-for. A second signal skips the rest.
+answered; within `drain_timeout` running ones may end, and calls to the platform that may have made slots be answered;
+what is left is destroyed, or left on the platform when asked for. A second signal skips the rest. However it ends, the
+log names what is left on the platform, and the exit status says whether somebody has to look.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import secrets
-import signal
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -21,11 +21,12 @@ from prometheus_client import CollectorRegistry
 from pilotlight import __version__
 from pilotlight._core import Scaler
 from pilotlight.descriptors import allow_connections
-from pilotlight.platform.grpc import GrpcPlatform
+from pilotlight.platform.grpc import GrpcPlatform, awaited_longest
 from pilotlight.platform.sim import SimPlatform
 from pilotlight.server.front import make_front
 from pilotlight.server.host import Host
 from pilotlight.server.metrics import LedgerCollector, MetricsServer, PlatformMetrics
+from pilotlight.server.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _STOP_GRACE_S = 0.5
 _SWITCH_INTERVAL_S = 0.0002
 _POLL_S = 0.01
+_HEALTH_PAUSE_S = 0.1
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -68,6 +70,7 @@ class App:
         self.host = Host(self.scaler, self.platform, PlatformMetrics(self._registry))
         self._front = make_front(config, self.scaler, self.host)
         self._metrics: MetricsServer | None = None
+        self._platform_health: asyncio.Task[None] | None = None
         self.address = ""
         """``host:port`` with the port that was bound, once started."""
 
@@ -87,6 +90,7 @@ class App:
             self._metrics = MetricsServer(config.metrics_address, self._registry)
         self.host.start()
         self.address = await self._front.listen()
+        self._platform_health = asyncio.create_task(self._report_platform())
         _log.info(
             "listening",
             address=self.address,
@@ -98,21 +102,31 @@ class App:
         )
 
     async def drain(self) -> int:
-        """Answer everybody, give every slot back, and return how many are left on the platform."""
+        """Answer everybody, give every slot back, and return how many are left on the platform, or may be."""
         config = self.config
+        self._end_platform_health()
         await self._front.begin_shutdown()
         if config.drain_leave_slots:
             self.host.leave_slots()
         self.host.execute(self.scaler.drain(time.monotonic_ns()))
         if not await _until(lambda: self._unfinished == 0, config.drain_timeout):
-            _log.warning("requests or starts go on after drain_timeout", unfinished=self._unfinished)
+            _log.warning("requests or platform calls go on after drain_timeout", unfinished=self._unfinished)
         if not config.drain_leave_slots:
             self.host.execute(self.scaler.abandon_busy(time.monotonic_ns()))
             await _until(lambda: self.scaler.live_slots == 0, config.platform_destroy_timeout + _STOP_GRACE_S)
-        return self.scaler.live_slots
+        left = self.host.left()
+        return left.live + left.written_off
+
+    def report_left(self, event: str) -> bool:
+        """Log how it ended and what is left on the platform; True: something is that nobody asked to leave there."""
+        left = self.host.left()
+        orphans = left.written_off + (left.unnamed if self.config.drain_leave_slots else left.live)
+        (_log.warning if orphans else _log.info)(event, **left.fields())
+        return orphans > 0
 
     async def close(self) -> None:
         """Stop listening and let go of everything; calls still open are ended."""
+        self._end_platform_health()
         await self._front.stop(_STOP_GRACE_S)
         await self.host.close()
         await self.platform.close()
@@ -121,9 +135,26 @@ class App:
 
     @property
     def _unfinished(self) -> int:
-        """Instances that serve a request, and slots that cannot be destroyed because their start has not ended."""
+        """Slots that are not gone: busy, their start or their destroy under way, or lost on the platform for now.
+
+        Those to be left there are done with once they have a name and serve nobody.
+        """
         slots = self.scaler.snapshot(time.monotonic_ns())["slots"]
-        return int(slots["busy"] + slots["starting"])
+        left = 0 if self.config.drain_leave_slots else slots["retiring"]
+        return int(slots["busy"] + slots["starting"] + slots["leaked"] + left)
+
+    async def _report_platform(self) -> None:
+        """Keep health's word on the platform true."""
+        told: bool | None = None
+        while True:
+            if (answers := self.platform.answers) is not told:
+                await self._front.set_platform_health(answers)
+                told = answers
+            await asyncio.sleep(_HEALTH_PAUSE_S)
+
+    def _end_platform_health(self) -> None:
+        if self._platform_health is not None:
+            self._platform_health.cancel()
 
 
 def make_platform(config: ServeConfig) -> Platform:
@@ -139,6 +170,7 @@ def make_platform(config: ServeConfig) -> Platform:
     return GrpcPlatform(
         config.platform_address,
         create_timeout=config.platform_create_timeout,
+        create_awaited=awaited_longest(config.platform_create_timeout),
         init_timeout=config.platform_init_timeout,
         destroy_timeout=config.platform_destroy_timeout,
         retries=config.platform_retries,
@@ -148,26 +180,25 @@ def make_platform(config: ServeConfig) -> Platform:
 
 
 async def serve(config: ServeConfig) -> int:
-    """Serve until a signal comes and return the exit status: 0 after a drain, 1 when a second signal cut it short."""
+    """Serve until a signal comes, drain, and return the exit status.
+
+    1: slots that nobody asked to leave are on the platform, or may be; or a second signal cut the drain short.
+    """
     app = App(config)
-    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signals.put_nowait, number)
+    signals = Signals()
     try:
         await app.start()
         _settle_interpreter()
-        _log.info("draining", signal=(await signals.get()).name)
-        drain, again = asyncio.ensure_future(app.drain()), asyncio.ensure_future(signals.get())
+        _log.info("draining", signal=await signals.drain())
+        drain, again = asyncio.ensure_future(app.drain()), asyncio.ensure_future(signals.cut_short())
         await asyncio.wait({drain, again}, return_when=asyncio.FIRST_COMPLETED)
         if not drain.done():
             drain.cancel()
-            _log.warning("stopped by a second signal", slots_left=app.scaler.live_slots)
+            app.report_left("stopped by a second signal")
             return 1
         again.cancel()
-        left = drain.result()
-        (_log.warning if left and not config.drain_leave_slots else _log.info)("drained", slots_left=left)
-        return 0
+        drain.result()
+        return 1 if app.report_left("drained") else 0
     finally:
         await app.close()
 

@@ -11,6 +11,7 @@ import click
 
 from pilotlight import log
 from pilotlight.config import ServeConfig, choices, default_text, flag_name, load
+from pilotlight.server.environment import warn_of_unknown
 from pilotlight.server.grpcio_versions import is_tested
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ def serve(config_file: Path | None, **flags: object) -> None:
     """Serve the Scaler protocol over gRPC.
 
     Every flag is also a key of the TOML file (drain_timeout) and an environment variable (PILOTLIGHT_DRAIN_TIMEOUT).
-    SIGTERM and SIGINT drain; a second one stops at once.
+    SIGTERM, SIGINT and SIGHUP drain; a second SIGTERM or SIGINT stops at once. The exit status is 1 when slots are left
+    on the platform that nobody asked to leave.
     """
     config = load({name: value for name, value in flags.items() if value is not None}, config_file)
     log.configure(config.log_level, config.log_format)
+    warn_of_unknown(os.environ)
     for name, value in grpc_variables(config).items():
         os.environ.setdefault(name, value)
     from pilotlight.server.app import run  # noqa: PLC0415 - grpc must see the variables

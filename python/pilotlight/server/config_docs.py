@@ -20,7 +20,9 @@ A setting is taken from the first of these that names it:
 4. its default.
 
 Durations carry their unit: `us`, `ms`, `s`, `m` or `h`. An unknown key in the file, or a value that does not fit, stops
-the command with exit status 2 and a line that names the source, the key and what is allowed.
+the command with exit status 2 and a line that names the source, the key and what is allowed. A variable that begins
+with `PILOTLIGHT_` and is no setting gets a warning with the name that was probably meant; those that Kubernetes injects
+for services called pilotlight or pilotlight-something are left alone.
 """
 
 

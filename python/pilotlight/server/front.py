@@ -25,7 +25,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class Front(Protocol):
-    """One gRPC server. Every method runs on the event loop, in this order, each at most once."""
+    """One gRPC server. Every method runs on the event loop, in this order, each but the second at most once."""
 
     async def listen(self) -> str:
         """Bind `config.address`, serve, and return ``host:port`` with the port that was bound.
@@ -33,6 +33,9 @@ class Front(Protocol):
         Raises:
             ConfigError: the address cannot be bound, or a TLS setting is no good.
         """
+
+    async def set_platform_health(self, serving: bool) -> None:
+        """Say what health answers for the platform, from `listen` on; not after `begin_shutdown`."""
 
     async def begin_shutdown(self) -> None:
         """Turn health NOT_SERVING for good; calls are answered as before."""

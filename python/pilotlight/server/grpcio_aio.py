@@ -15,8 +15,8 @@ from grpc_reflection.v1alpha import reflection
 
 from pilotlight.errors import ConfigError
 from pilotlight.server.auth import REFUSAL, BearerToken
-from pilotlight.server.grpcio_listen import bind, server_options
-from pilotlight.server.handlers import SERVICE, Handlers
+from pilotlight.server.grpcio_listen import bind, health_status, server_options
+from pilotlight.server.handlers import PLATFORM, SERVICE, Handlers
 
 if TYPE_CHECKING:
     from pilotlight._core import Scaler
@@ -50,6 +50,10 @@ class AioFront:
         await self._health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()
         return address
+
+    async def set_platform_health(self, serving: bool) -> None:
+        """Say what health answers for the platform; see `Front`."""
+        await self._health.set(PLATFORM, health_status(serving))
 
     async def begin_shutdown(self) -> None:
         """Turn health NOT_SERVING; see `Front`."""

@@ -1,4 +1,4 @@
-"""What both grpcio fronts share: channel options and the bound port, with or without TLS."""
+"""What both grpcio fronts share: channel options, the bound port, with or without TLS, and health's words."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
+from grpc_health.v1 import health_pb2
 
 from pilotlight.errors import ConfigError
 
@@ -31,6 +32,12 @@ def server_options(config: ServeConfig) -> list[tuple[str, Any]]:
     if config.grpc_keepalive:
         options.append(("grpc.keepalive_time_ms", round(config.grpc_keepalive * 1000)))
     return options
+
+
+def health_status(serving: bool) -> health_pb2.HealthCheckResponse.ServingStatus:
+    """Return health's word for it."""
+    status = health_pb2.HealthCheckResponse
+    return status.SERVING if serving else status.NOT_SERVING
 
 
 def bind(server: grpc.Server | grpc.aio.Server, config: ServeConfig) -> str:

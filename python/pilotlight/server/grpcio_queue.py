@@ -20,8 +20,8 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from pilotlight.server.auth import BearerToken
 from pilotlight.server.grpcio_calls import CallQueue
 from pilotlight.server.grpcio_guard import cygrpc
-from pilotlight.server.grpcio_listen import bind, server_options
-from pilotlight.server.handlers import SERVICE
+from pilotlight.server.grpcio_listen import bind, health_status, server_options
+from pilotlight.server.handlers import PLATFORM, SERVICE
 from pilotlight.server.mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ class QueueFront:
         self._server.start()
         self._calls.accept()
         return address
+
+    async def set_platform_health(self, serving: bool) -> None:
+        """Say what health answers for the platform; see `Front`."""
+        self._health.set(PLATFORM, health_status(serving))
 
     async def begin_shutdown(self) -> None:
         """Turn health NOT_SERVING; see `Front`."""

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[bytes, bytes]
 
 SERVICE: Final = simulator_pb2.DESCRIPTOR.services_by_name["Scaler"].full_name
-"""The service that is answered; health knows this name and the empty one."""
+"""The service that is answered; health knows this name, the empty one and `PLATFORM`."""
+
+PLATFORM: Final = "platform"
+"""Health's name of what is behind this server."""
 
 STATUS: Final[dict[type[PilotlightError] | Literal["deadline", "start_failed", "shutting_down"], grpc.StatusCode]] = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
@@ -19,6 +19,7 @@ from pilotlight._core import CreateSlot, DestroySlot, Init, Wake
 from pilotlight.errors import PlatformError
 from pilotlight.platform.base import CreateUnansweredError, Function
 from pilotlight.server.failures import FailureLog
+from pilotlight.server.slots import MOST_NAMED, HostNames, SlotsLeft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pilotlight._core import Command, Courier, Outcome, Scaler
     from pilotlight.platform.base import CreatedSlot, Platform
     from pilotlight.server.metrics import PlatformMetrics
+    from pilotlight.server.slots import SlotNames
 
 LONGEST_PAUSE_S = 0.02
 """Pause between two looks at the engine's schedule, and so how late something due sooner than that can be."""
@@ -33,16 +35,10 @@ LONGEST_PAUSE_S = 0.02
 SHORTEST_PAUSE_S = 0.001
 """Lets calls be served between two ticks when much is due at once."""
 
+_NAME_PAUSE_S = 0.05
+"""Between two looks at whether a name that two slots were given is free: too rare for more than polling."""
+
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
-
-
-class SlotNames(Protocol):
-    """The platform's names of the slots that exist, by the engine's."""
-
-    def __getitem__(self, slot: int, /) -> str: ...
-    def __setitem__(self, slot: int, name: str, /) -> None: ...
-    def __delitem__(self, slot: int, /) -> None: ...
-    def __contains__(self, slot: int, /) -> bool: ...
 
 
 class Host:
@@ -61,7 +57,8 @@ class Host:
         self._metrics = metrics
         self._failures = FailureLog(_log)
         self._courier: Courier | None = None
-        self._platform_ids: SlotNames = {}
+        self._platform_ids: SlotNames = HostNames()
+        self._written_off: deque[int] = deque(maxlen=MOST_NAMED)
         self._commands: deque[Command] = deque()
         self._executing = False
         self._waits: dict[int, Callable[[Wake], None] | Wake] = {}
@@ -84,7 +81,7 @@ class Host:
         self._courier = self._platform.attach(self._scaler, self)
         if self._courier is not None:
             self._platform_ids = self._courier
-            self._metrics.watch(self._courier)
+        self._metrics.watch(self._platform, self._courier)
         self._ticking = asyncio.create_task(self._tick())
 
     def leave_slots(self) -> None:
@@ -92,6 +89,19 @@ class Host:
         self._leaves_slots = True
         if self._courier:
             self._courier.leave_slots()
+
+    def left(self) -> SlotsLeft:
+        """Count and name the slots that are on the platform now, or may be."""
+        slots = self._scaler.slots(self._scaler.live_slots)
+        names = {slot: self._name(slot) for slot in slots}
+        unnamed = [slot for slot, name in names.items() if name is None]
+        return SlotsLeft(
+            live=len(slots),
+            unnamed=len(unnamed),
+            written_off=self._scaler.snapshot(time.monotonic_ns())["written_off"],
+            slots=[name for name in names.values() if name is not None][:MOST_NAMED],
+            requests=[f"slot-{slot}" for slot in (*unnamed, *self._written_off)][:MOST_NAMED],
+        )
 
     async def close(self) -> None:
         """Stop ticking and give up what is under way; the engine hears of nothing more."""
@@ -177,23 +187,40 @@ class Host:
         try:
             with self._metrics.call("create", begun_ns):
                 created = await self._platform.create_slot(slot, command.memory_mb)
+                self._claim(slot, created)
         except CreateUnansweredError as unanswered:
             self._start_failed(slot, "create", unanswered)
             await self._listen(slot, unanswered)
         except Exception as error:  # noqa: BLE001 - whatever happened, the engine must hear of it
             self._start_failed(slot, "create", error)
         else:
-            self._created(slot, created)
+            self.execute(self._scaler.slot_created(time.monotonic_ns(), slot, created.create_ns))
+
+    def _claim(self, slot: int, created: CreatedSlot) -> None:
+        """Note a new slot's name; one that another slot has makes it a slot that nobody can use."""
+        name = created.platform_id
+        if not self._platform_ids.claim(slot, name):
+
+            async def itself() -> CreatedSlot:
+                return created
+
+            text = f"CreateSlot of slot {slot}: the platform answered with slot {name}, which it had given out before"
+            raise CreateUnansweredError(text, itself)
 
     async def _listen(self, slot: int, unanswered: CreateUnansweredError) -> None:
-        """Wait for the late answer of a CreateSlot, so that its slot is destroyed rather than lost."""
+        """Wait for the slot that a failed CreateSlot may have made, so that it is destroyed rather than lost."""
         try:
             created = await unanswered.late_answer()
         except Exception as error:  # noqa: BLE001 - as above
+            if isinstance(error, PlatformError) and error.may_exist:
+                self._written_off.append(slot)
             self._start_failed(slot, "create", error)
-        else:
-            _log.debug("a slot was created late", slot=slot, platform_id=created.platform_id)
-            self._created(slot, created)
+            return
+        # Destroyed by a name that another slot has, it would take that one with it.
+        while not self._platform_ids.claim(slot, created.platform_id):  # noqa: ASYNC110 - see _NAME_PAUSE_S
+            await asyncio.sleep(_NAME_PAUSE_S)
+        _log.debug("the slot of a failed start is there", slot=slot, platform_id=created.platform_id)
+        self.execute(self._scaler.slot_created(time.monotonic_ns(), slot, created.create_ns))
 
     async def _init(self, command: Init, begun_ns: int | None) -> None:
         function = Function(command.key, command.runtime, command.timeout_s, command.memory_mb)
@@ -220,10 +247,6 @@ class Host:
             del self._platform_ids[slot]
             self.execute(self._scaler.slot_destroyed(time.monotonic_ns(), slot))
 
-    def _created(self, slot: int, created: CreatedSlot) -> None:
-        self._platform_ids[slot] = created.platform_id
-        self.execute(self._scaler.slot_created(time.monotonic_ns(), slot, created.create_ns))
-
     def _start_failed(self, slot: int, stage: Literal["create", "init"], error: Exception) -> None:
         self._failures.report(stage, slot, error)
         known = error if isinstance(error, PlatformError) else PlatformError(str(error))
@@ -231,6 +254,12 @@ class Host:
             time.monotonic_ns(), slot, stage, str(error), may_exist=known.may_exist, throttled=known.throttled
         )
         self.execute(commands)
+
+    def _name(self, slot: int) -> str | None:
+        try:
+            return self._platform_ids[slot]
+        except KeyError:
+            return None
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from pilotlight._core import Scaler
+    from pilotlight.platform.base import Platform
 
 _OUTCOMES = {
     "warm_start": "warm_starts",
@@ -63,6 +64,11 @@ _COUNTERS = {
     ),
     "pilotlight_evicted": ("evicted", "Free instances given up because memory was short."),
     "pilotlight_destroyed": ("destroyed", "Slots whose destruction the platform confirmed."),
+    "pilotlight_starts_never_created": ("never_created", "CreateSlot calls that certainly made no slot."),
+    "pilotlight_slots_written_off": (
+        "written_off",
+        "Slots the platform may hold for ever: CreateSlot got no usable answer, and none is awaited any more.",
+    ),
     "pilotlight_destroy_failures": ("destroy_failures", "DestroySlot calls that failed and are issued again."),
 }
 _GAUGES = {
@@ -122,7 +128,7 @@ def _labelled(
 
 
 class PlatformMetrics(Collector):
-    """Counts and times the platform's calls: the host's, and those a courier made without it.
+    """Whether the platform answers; counts and times of its calls: the host's, and those a courier made without it.
 
     Args:
         registry: where the metrics are registered.
@@ -130,11 +136,13 @@ class PlatformMetrics(Collector):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._calls = {name: _Calls() for name in _CALLS}
+        self._platform: Platform | None = None
         self._courier: Courier | None = None
         registry.register(self)
 
-    def watch(self, courier: Courier) -> None:
-        """Add a courier's calls to what is reported."""
+    def watch(self, platform: Platform, courier: Courier | None) -> None:
+        """Report of a platform, with the calls of its courier."""
+        self._platform = platform
         self._courier = courier
 
     @contextmanager
@@ -172,7 +180,9 @@ class PlatformMetrics(Collector):
             buckets = list(zip(bounds, accumulate(counts), strict=True))
             seconds.add_metric([name], buckets, calls.seconds + total)
             in_flight.add_metric([name], calls.in_flight + now)
-        yield from (ended, seconds, in_flight)
+        answers = self._platform is not None and self._platform.answers
+        up = GaugeMetricFamily("pilotlight_platform_up", "1 while the platform answers, else 0.", value=answers)
+        yield from (up, ended, seconds, in_flight)
 
 
 @dataclass(slots=True)

@@ -66,6 +66,11 @@ class NativeFront:
         asyncio.get_running_loop().add_reader(self._server.fileno(), self._execute)
         return f"{config.address.rpartition(':')[0]}:{self._server.port}"
 
+    async def set_platform_health(self, serving: bool) -> None:
+        """Say what health answers for the platform; see `Front`."""
+        if self._server is not None:
+            self._server.set_platform_health(serving)
+
     async def begin_shutdown(self) -> None:
         """Turn health NOT_SERVING; see `Front`."""
         if self._server is not None:

@@ -52,8 +52,8 @@ pub enum DestroyReason {
     Surplus,
     /// Its Init failed.
     InitFailed,
-    /// It was created after its creation had been given up.
-    CreatedLate,
+    /// Its start had been given up before: the answer came late, or was not what had been asked for.
+    StartGivenUp,
     /// Memory was short, and no free instance was worth less.
     MemoryPressure,
     /// The scaler shuts down.
@@ -73,7 +73,7 @@ impl DestroyReason {
             Self::LeaseExpired => "no Idle within the lease",
             Self::Surplus => "start no longer needed",
             Self::InitFailed => "init failed",
-            Self::CreatedLate => "created after its deadline",
+            Self::StartGivenUp => "start given up",
             Self::MemoryPressure => "memory is short",
             Self::Draining => "scaler is draining",
             Self::Repeated => "earlier destroy failed",

@@ -130,6 +130,10 @@ counters! {
     Evicted => "evicted",
     /// Slots whose end was confirmed.
     Destroyed => "destroyed",
+    /// CreateSlot commands that certainly made no slot.
+    NeverCreated => "never_created",
+    /// CreateSlot commands that may have made a slot, and whose answer nobody waits for any more.
+    WrittenOff => "written_off",
     /// DestroySlot commands that failed.
     DestroyFailures => "destroy_failures",
 }

@@ -262,7 +262,7 @@ fn a_failed_init_destroys_the_slot() {
 
 #[test]
 fn an_unanswered_create_stays_in_the_ledger_until_it_is_settled() {
-    for late_answer in [true, false] {
+    for end in [Counter::Destroyed, Counter::NeverCreated, Counter::WrittenOff] {
         let mut host = Host::new("fixed");
         host.assign("f", 1).waiting();
         let slot = host.one_create();
@@ -270,16 +270,20 @@ fn an_unanswered_create_stays_in_the_ledger_until_it_is_settled() {
         let again = host.one_create();
         host.advance(1000);
         assert_eq!(host.snapshot().live.slots[Account::Leaked as usize], 1);
-        if late_answer {
+        if end == Counter::Destroyed {
             host.created(slot);
-            assert_eq!(host.take(), [Command::DestroySlot { slot, reason: DestroyReason::CreatedLate }]);
+            assert_eq!(host.take(), [Command::DestroySlot { slot, reason: DestroyReason::StartGivenUp }]);
             host.destroyed(slot);
         } else {
-            host.engine.handle_create_failed(host.now, slot, StartFailure::Refused, &mut host.out).unwrap();
+            let failure = if end == Counter::WrittenOff { StartFailure::Unanswered } else { StartFailure::Refused };
+            host.engine.handle_create_failed(host.now, slot, failure, &mut host.out).unwrap();
             assert_eq!(host.take(), []);
         }
         assert_eq!(host.totals().slot_ns[Account::Leaked as usize], 1_000_000_000);
         assert_eq!(host.engine.live_slots(), 1);
+        for other in [Counter::Destroyed, Counter::NeverCreated, Counter::WrittenOff] {
+            assert_eq!(host.totals().count(other), u64::from(other == end), "{end:?} is counted as {other:?}");
+        }
         host.created(again);
     }
 }

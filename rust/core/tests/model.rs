@@ -8,7 +8,7 @@ mod support;
 
 use std::collections::HashMap;
 
-use pilotlight_core::{Assign, Command, Ending, EngineError, Idle, Nanos, SlotId, StartFailure, WaiterId, WakeError};
+use pilotlight_core::{Assign, Command, Counter, Ending, EngineError, Idle, Nanos, SlotId, StartFailure, WaiterId, WakeError};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use reference::{Did, Policy, Reference, State};
@@ -317,6 +317,9 @@ fn compare(model: &mut Model, sut: Option<&mut Sut>) {
     let snapshot = sut.host.snapshot();
     assert_eq!(snapshot.live.slots, model.reference.counts());
     assert_eq!(snapshot.totals.slot_ns, model.reference.booked);
+    let ends = [Counter::Destroyed, Counter::NeverCreated, Counter::WrittenOff].map(|end| snapshot.totals.count(end));
+    assert_eq!(ends, model.reference.ends);
+    assert_eq!(snapshot.totals.count(Counter::Starts), ends.iter().sum::<u64>() + snapshot.live.slots.iter().sum::<u64>());
     assert_eq!(sut.host.engine.live_slots(), model.reference.counts().iter().sum::<u64>());
     assert!(model.reference.policy.memory_mb.is_none_or(|limit| snapshot.live.peak_memory_mb <= limit));
     let functions = sut.host.engine.function_totals(sut.host.now);

@@ -217,7 +217,8 @@ impl World {
                 assert_eq!(function.waiting as usize, waiting);
             }
         });
-        assert_eq!(snapshot.live.slots.iter().sum::<u64>(), totals.count(Counter::Starts) - totals.count(Counter::Destroyed));
+        let ended = totals.count(Counter::Destroyed) + totals.count(Counter::NeverCreated);
+        assert_eq!(snapshot.live.slots.iter().sum::<u64>(), totals.count(Counter::Starts) - ended);
         assert_eq!(self.host.engine.live_slots(), snapshot.live.slots.iter().sum::<u64>());
         assert_eq!(totals.slot_ns, *booked);
     }

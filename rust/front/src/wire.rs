@@ -138,6 +138,9 @@ pub struct Slot {
     /// The platform's name of it.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// Its size.
+    #[prost(message, optional, tag = "2")]
+    pub resource_config: Option<ResourceConfig>,
 }
 
 /// Asks a platform to make a slot an instance.

@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 use std::io;
 use std::rc::Rc;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::connection::Connection;
 use crate::frame::frame_encoded;
+use crate::standing::{Standing, Told};
 use crate::turns::Turns;
 use crate::unary::{Failure, receive};
 
@@ -67,6 +69,7 @@ pub struct Client {
     /// `None`: it is closing.
     calls: Mutex<Option<UnboundedSender<(Call, Done)>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    told: Arc<Told>,
 }
 
 impl Client {
@@ -78,16 +81,31 @@ impl Client {
     pub fn start(address: String, keep_alive: Option<Duration>, concurrency: usize) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let (calls, received) = unbounded_channel();
+        let told = Arc::<Told>::default();
+        let standing = Standing::new(Arc::clone(&told));
         let work = move || {
             // Refused, it is a thread like any other.
             let _ = setpriority_process(None, NICENESS);
-            let line = Line { address, connection: Connection::new(), turns: Turns::new(concurrency) };
+            let line = Line { address, connection: Connection::new(standing), turns: Turns::new(concurrency) };
             LocalSet::new().block_on(&runtime, work(Rc::new(line), keep_alive, received));
             // Whoever joins this thread must not wait for a name that is being looked up.
             runtime.shutdown_background();
         };
         let thread = thread::Builder::new().name("pilotlight-grpc".to_owned()).spawn(work)?;
-        Ok(Self { calls: Mutex::new(Some(calls)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { calls: Mutex::new(Some(calls)), thread: Mutex::new(Some(thread)), told })
+    }
+
+    /// Whether the server answers: there is a connection, and of the calls that were answered or
+    /// should have been, the last one was.
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        self.told.answers.load(Ordering::Relaxed)
+    }
+
+    /// Connections there have been: with each, another server may be at the other end.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.told.connections.load(Ordering::Relaxed)
     }
 
     /// Makes a call; returns at once.
@@ -158,6 +176,8 @@ impl Line {
             let ready = up.sender.clone().ready().await;
             let sent = ready.and_then(|mut sender| sender.send_request(request, false));
             if let Ok((response, mut stream)) = sent {
+                let standing = &self.connection.standing;
+                let answered_before = standing.answered();
                 // What is wrong with the stream, its response says too.
                 let _ = stream.send_data(frame_encoded(&call.message), true);
                 let receiving = receive(response);
@@ -165,11 +185,16 @@ impl Line {
                 let answer = timeout_at(within, &mut receiving).await;
                 if answer.is_err() && within < awaited {
                     drop(turn);
+                    standing.ended(answered_before, &Outcome::Unanswered);
                     done(Outcome::Unanswered);
-                    return ended(timeout_at(awaited, receiving).await);
+                    let outcome = ended(timeout_at(awaited, receiving).await);
+                    standing.ended(answered_before, &outcome);
+                    return outcome;
                 }
                 if !matches!(&answer, Ok(Err(failure)) if failure.unprocessed) {
-                    return ended(answer);
+                    let outcome = ended(answer);
+                    standing.ended(answered_before, &outcome);
+                    return outcome;
                 }
             }
             // The connection said goodbye, or ended: another one may take the call.

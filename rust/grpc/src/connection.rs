@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::standing::Standing;
 use crate::turns::Turns;
 
 /// Room for every reply in flight: a connection never waits for its window.
@@ -43,11 +44,12 @@ pub(crate) struct Connection {
     /// The highest number of a connection that took no call any more.
     spent: Cell<u64>,
     noticed: Notify,
+    pub(crate) standing: Standing,
 }
 
 impl Connection {
-    pub(crate) fn new() -> Self {
-        Self { state: watch::Sender::new(None), spent: Cell::new(0), noticed: Notify::new() }
+    pub(crate) fn new(standing: Standing) -> Self {
+        Self { state: watch::Sender::new(None), spent: Cell::new(0), noticed: Notify::new(), standing }
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -91,12 +93,14 @@ impl Connection {
     async fn hold(&self, number: u64, mut link: Link, keep_alive: Option<Duration>) {
         // The server's settings came before its answer to the ping.
         let streams = Turns::new(link.sender.current_max_send_streams());
+        self.standing.connected(true);
         self.state.send_replace(Some(Up { number, sender: link.sender.clone(), streams }));
         tokio::select! {
             _ = link.driver.join_next() => {}
             () = self.told(number) => link.driver.detach_all(), // it goes on until its calls are over
             () = silence(&mut link.pings, keep_alive) => {}
         }
+        self.standing.connected(false);
         self.state.send_replace(None);
     }
 

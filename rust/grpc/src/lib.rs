@@ -10,6 +10,7 @@ mod client;
 mod connection;
 mod frame;
 mod hand_over;
+mod standing;
 mod turns;
 mod unary;
 

@@ -117,8 +117,9 @@ impl Courier {
         self.inner.name(SlotId::from_bits(slot)).ok_or_else(|| PyKeyError::new_err(slot))
     }
 
-    fn __setitem__(&self, slot: u64, name: String) {
-        self.inner.named(SlotId::from_bits(slot), name);
+    /// Notes the platform's name of a slot; False: another slot has it.
+    fn claim(&self, slot: u64, name: &str) -> bool {
+        self.inner.claim(SlotId::from_bits(slot), name)
     }
 
     fn __delitem__(&self, slot: u64) {

@@ -47,6 +47,12 @@ impl GrpcClient {
         self.outcomes.take().into_iter().map(|(ticket, outcome)| (ticket, told(py, outcome))).collect()
     }
 
+    /// Whether the server answers.
+    #[getter]
+    fn answers(&self) -> bool {
+        self.client.answers()
+    }
+
     /// Ends the connection; calls under way lead to nothing any more.
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.client.close());

@@ -68,6 +68,11 @@ impl NativeServer {
         py.detach(|| self.lock().begin_shutdown());
     }
 
+    /// Says what health answers for the platform; before `begin_shutdown`.
+    fn set_platform_health(&self, py: Python<'_>, serving: bool) {
+        py.detach(|| self.lock().set_platform_health(serving));
+    }
+
     /// Accepts nothing more, gives open calls this long to end, then ends them; blocks until all threads have ended.
     fn close(&self, py: Python<'_>, grace_ns: u64) {
         py.detach(|| self.lock().close(Duration::from_nanos(grace_ns)));

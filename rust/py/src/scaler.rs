@@ -171,10 +171,15 @@ impl Scaler {
         self.walk(py, now_ns, Engine::handle_drain_deadline)
     }
 
-    /// Slots the ledger knows: issued and not confirmed destroyed.
+    /// Slots the ledger knows: issued, and not confirmed destroyed, refused or written off.
     #[getter]
     fn live_slots(&self) -> u64 {
         self.service.engine().live_slots()
+    }
+
+    /// The slots that `live_slots` counts, at most so many of them.
+    fn slots(&self, most: usize) -> Vec<u64> {
+        self.service.engine().slot_ids().take(most).map(SlotId::to_bits).collect()
     }
 
     /// Copies the ledger: see docs/ledger.md for every key. `per_function` adds a list under "functions".

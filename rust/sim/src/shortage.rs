@@ -91,7 +91,7 @@ impl Shortages {
             // None of these was ever ready; no run is drained, and no destroy fails.
             DestroyReason::Surplus
             | DestroyReason::InitFailed
-            | DestroyReason::CreatedLate
+            | DestroyReason::StartGivenUp
             | DestroyReason::Draining
             | DestroyReason::Repeated => {}
         }

@@ -27,8 +27,9 @@ pub enum StartFailure {
     Refused,
     /// The platform did not do it because it is asked too much: the same later may succeed.
     Throttled,
-    /// Of a CreateSlot: there is no answer, so the platform may hold the slot. It stays in the ledger as leaked until
-    /// `handle_slot_created`, or [`StartFailure::Refused`], settles it.
+    /// Of a CreateSlot: no answer says what became of it, so the platform may hold the slot. It stays in the ledger as leaked until
+    /// `handle_slot_created`, or one more failure, settles it: [`StartFailure::Refused`] if there never was a slot, this one if nobody
+    /// waits for the answer any more; then the slot is written off.
     Unanswered,
 }
 
@@ -44,21 +45,19 @@ impl Engine {
         let (slot, word) = self.reported(id, &[State::Creating, State::Abandoned])?;
         let (holder, function) = self.holder(slot);
         let may_exist = failure == StartFailure::Unanswered;
-        let next = if may_exist { State::Abandoned } else { State::Vacant };
         if word.state() == State::Abandoned {
-            if !may_exist {
-                advance(id, slot, word, next)?;
-                Self::book(function, slot, Span::Nothing, now);
-                self.slot_vanished(now, id.index, function, word.state());
-            }
+            advance(id, slot, word, State::Vacant)?;
+            Self::book(function, slot, Span::Nothing, now);
+            let end = if may_exist { Counter::WrittenOff } else { Counter::NeverCreated };
+            self.slot_vanished(now, id.index, function, word.state(), end);
             return Ok(());
         }
         let mut cold = lock(&function.cold);
-        advance(id, slot, word, next)?;
+        advance(id, slot, word, if may_exist { State::Abandoned } else { State::Vacant })?;
         cold.creating -= 1;
         Self::book(function, slot, if may_exist { Span::Leaked } else { Span::Nothing }, now);
         if !may_exist {
-            self.slot_vanished(now, id.index, function, word.state());
+            self.slot_vanished(now, id.index, function, word.state(), Counter::NeverCreated);
         }
         self.start_failed(now, (holder, function), &mut cold, (id.index, failure), out);
         Ok(())

@@ -216,9 +216,11 @@ impl Engine {
         self.live.leaving_mb.fetch_sub(u64::from(function.spec.memory_mb), Ordering::Relaxed);
     }
 
-    /// Forgets a slot that has just become vacant. `from`: the state it was in.
-    fn slot_vanished(&self, now: Nanos, index: u32, function: &Function, from: State) {
-        function.ledger.count(Counter::Destroyed);
+    /// Forgets a slot that has just become vacant. `from`: the state it was in; `end`: which of
+    /// the three ends of a start is counted for it.
+    fn slot_vanished(&self, now: Nanos, index: u32, function: &Function, from: State, end: Counter) {
+        debug_assert!(matches!(end, Counter::Destroyed | Counter::NeverCreated | Counter::WrittenOff), "{end:?} is no end");
+        function.ledger.count(end);
         self.live.slots.fetch_sub(1, Ordering::Relaxed);
         self.live.memory_mb.fetch_sub(u64::from(function.spec.memory_mb), Ordering::Relaxed);
         if from == State::Retiring {

@@ -1,7 +1,7 @@
 //! Reading the ledger.
 
 use super::Engine;
-use crate::ids::FunctionId;
+use crate::ids::{FunctionId, SlotId};
 use crate::ledger::{Account, Reading, Totals};
 use crate::nanos::Nanos;
 use crate::sync::{Ordering, lock};
@@ -51,10 +51,18 @@ pub struct FunctionTotals<'a> {
 }
 
 impl Engine {
-    /// Slots the ledger knows: issued and not confirmed destroyed.
+    /// Slots the ledger knows: issued, and not confirmed destroyed, refused or written off.
     #[must_use]
     pub fn live_slots(&self) -> u64 {
         self.live.slots.load(Ordering::Relaxed)
+    }
+
+    /// The slots that `live_slots` counts.
+    pub fn slot_ids(&self) -> impl Iterator<Item = SlotId> {
+        self.slots.iter().filter_map(|(index, slot)| {
+            let word = slot.word();
+            word.state().account().map(|_| SlotId { index, generation: word.generation() })
+        })
     }
 
     /// Why the policy treats a function as it does, as of `now`: lines of text for a person. `None`: no such function.

@@ -33,7 +33,7 @@ impl Engine {
             Self::book(function, slot, Span::Retiring, now);
             slot.owner.store(0, Ordering::Relaxed);
             self.slot_leaves(function);
-            out.push(Command::DestroySlot { slot: id, reason: DestroyReason::CreatedLate });
+            out.push(Command::DestroySlot { slot: id, reason: DestroyReason::StartGivenUp });
             return Ok(());
         }
         let mut cold = lock(&function.cold);

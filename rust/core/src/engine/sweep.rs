@@ -64,7 +64,7 @@ impl Engine {
             return Err(EngineError::SlotNotFound(id));
         }
         Self::book(function, slot, Span::Nothing, now);
-        self.slot_vanished(now, id.index, function, word.state());
+        self.slot_vanished(now, id.index, function, word.state(), Counter::Destroyed);
         Ok(())
     }
 

@@ -74,6 +74,8 @@ pub(crate) struct Reference {
     pub(crate) draining: bool,
     /// Slot time by account: starting, idle, busy, retiring, leaked.
     pub(crate) booked: [u128; 5],
+    /// How starts ended: destroyed, never created, written off.
+    pub(crate) ends: [u64; 3],
     pub(crate) policy: Policy,
     retry: u64,
     seekers: BTreeMap<u32, VecDeque<usize>>,
@@ -91,6 +93,7 @@ impl Reference {
             functions,
             draining: false,
             booked: [0; 5],
+            ends: [0; 3],
             policy,
             retry,
             seekers: BTreeMap::new(),
@@ -202,9 +205,10 @@ impl Reference {
 
     pub(crate) fn create_failed(&mut self, slot: usize, failure: StartFailure) {
         let (before, may_exist) = (self.slots[slot].state, failure == StartFailure::Unanswered);
-        self.slots[slot].state = if may_exist { State::Abandoned } else { State::Gone };
-        if !may_exist {
-            self.room_changed();
+        if may_exist && before == State::Creating {
+            self.slots[slot].state = State::Abandoned;
+        } else {
+            self.ends(slot, if may_exist { 2 } else { 1 });
         }
         if before == State::Creating {
             let f = self.slots[slot].function;
@@ -221,7 +225,12 @@ impl Reference {
     }
 
     pub(crate) fn destroyed(&mut self, slot: usize) {
+        self.ends(slot, 0);
+    }
+
+    fn ends(&mut self, slot: usize, how: usize) {
         self.slots[slot].state = State::Gone;
+        self.ends[how] += 1;
         self.room_changed();
     }
 

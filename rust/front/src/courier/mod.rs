@@ -5,7 +5,6 @@
 //! repeated, what may exist, and what to tell whom: see [`Left`]. A call is left once, with its first outcome; if that was not final, its
 //! later one follows.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,11 +20,13 @@ use crate::server::Clock;
 use crate::service::Service;
 use crate::settle::{HostCommand, Wake};
 use crate::wire::{
-    CreateSlotReply, CreateSlotRequest, DestroySlotReply, DestroySlotRequest, InitReply, InitRequest, Meta, ResourceConfig, Status,
+    CreateSlotReply, CreateSlotRequest, DestroySlotReply, DestroySlotRequest, InitReply, InitRequest, Meta, ResourceConfig, Slot, Status,
 };
 
+mod names;
 mod tally;
 
+use self::names::Names;
 use self::tally::Tally;
 pub use self::tally::{Calls, Kind};
 
@@ -63,8 +64,7 @@ pub struct Courier {
     client: Arc<Client>,
     config: CourierConfig,
     left: HandOver<Left>,
-    /// The platform's names of the slots that exist.
-    names: Mutex<HashMap<SlotId, String>>,
+    names: Mutex<Names>,
     leaves_slots: AtomicBool,
     tally: Tally,
 }
@@ -97,10 +97,16 @@ impl Courier {
             match command {
                 HostCommand::Wake(wake) => wakes.push(wake),
                 HostCommand::DestroySlot { .. } if self.leaves_slots.load(Ordering::Relaxed) => {}
+                HostCommand::DestroySlot { slot, .. } if self.is_superseded(slot) => self.destroyed(self.clock.now(), slot),
                 command => self.begin(command),
             }
         }
         wakes
+    }
+
+    /// Has the slot lost its name to another one? Then the platform does not have it any more.
+    fn is_superseded(&self, slot: SlotId) -> bool {
+        self.names().is_superseded(slot)
     }
 
     /// Takes what was left, in its order.
@@ -129,17 +135,18 @@ impl Courier {
     /// The platform's name of a slot that exists.
     #[must_use]
     pub fn name(&self, slot: SlotId) -> Option<String> {
-        self.names().get(&slot).cloned()
+        self.names().of(slot).map(str::to_owned)
     }
 
-    /// Notes a slot that the host created.
-    pub fn named(&self, slot: SlotId, name: String) {
-        self.names().insert(slot, name);
+    /// Notes the platform's name of a slot that the host created; `false`: another slot has it.
+    #[must_use]
+    pub fn claim(&self, slot: SlotId, name: &str) -> bool {
+        self.names().claim(slot, name, self.client.connections())
     }
 
     /// Forgets a slot that the host destroyed.
     pub fn forget(&self, slot: SlotId) {
-        self.names().remove(&slot);
+        self.names().forget(slot);
     }
 
     /// What its calls of one kind came to.
@@ -207,7 +214,8 @@ impl Courier {
 
     /// Goes on after a call that ended well, and leaves any other to the host.
     fn ended(self: &Arc<Self>, (kind, slot): (Kind, SlotId), command: HostCommand, outcome: Outcome, begun: Nanos) {
-        let Some(success) = success(kind, &outcome) else {
+        let unclaimed = |success: &Success| matches!(success, Success::Created(name) if !self.claim(slot, name));
+        let Some(success) = success(&command, &outcome).filter(|success| !unclaimed(success)) else {
             self.left.push(vec![Left::Call(kind, command, outcome, begun)]);
             return;
         };
@@ -215,18 +223,17 @@ impl Courier {
         let took = now - begun;
         self.tally.end(kind, took);
         match success {
-            Success::Created(name) => {
-                self.named(slot, name);
-                self.report(now, |engine, issued| engine.handle_slot_created(now, slot, took, issued));
-            }
+            Success::Created(_) => self.report(now, |engine, issued| engine.handle_slot_created(now, slot, took, issued)),
             // The end of a drain does not wait for an Init before it destroys the slot.
             Success::Ready if self.name(slot).is_none() => {}
             Success::Ready => self.report(now, |engine, issued| engine.handle_instance_ready(now, slot, took, issued)),
-            Success::Destroyed => {
-                self.forget(slot);
-                self.report(now, |engine, _| engine.handle_slot_destroyed(now, slot));
-            }
+            Success::Destroyed => self.destroyed(now, slot),
         }
+    }
+
+    fn destroyed(self: &Arc<Self>, now: Nanos, slot: SlotId) {
+        self.forget(slot);
+        self.report(now, |engine, _| engine.handle_slot_destroyed(now, slot));
     }
 
     fn report(self: &Arc<Self>, now: Nanos, report: impl FnOnce(&Engine, &mut Vec<Command>) -> Result<(), EngineError>) {
@@ -237,7 +244,7 @@ impl Courier {
         self.left.push(left);
     }
 
-    fn names(&self) -> MutexGuard<'_, HashMap<SlotId, String>> {
+    fn names(&self) -> MutexGuard<'_, Names> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -249,16 +256,22 @@ enum Success {
     Destroyed,
 }
 
-fn success(kind: Kind, outcome: &Outcome) -> Option<Success> {
+/// `None`: the answer is not all that the command asked for; its host knows what became of it then.
+fn success(command: &HostCommand, outcome: &Outcome) -> Option<Success> {
     let Outcome::Reply(reply) = outcome else { return None };
     let ok = i32::from(Status::Ok);
-    match kind {
-        Kind::Create => {
+    match *command {
+        HostCommand::CreateSlot { memory_mb, .. } => {
             let CreateSlotReply { status, slot } = CreateSlotReply::decode(reply.clone()).ok()?;
-            let name = slot.map(|slot| slot.id).filter(|name| status == ok && !name.is_empty())?;
-            Some(Success::Created(name))
+            let Slot { id, resource_config } = slot.filter(|_| status == ok)?;
+            // 0 is how the wire says nothing.
+            let made_mb = resource_config.map_or(0, |config| config.memory_in_megabytes);
+            (!id.is_empty() && [0, memory_mb.into()].contains(&made_mb)).then_some(Success::Created(id))
         }
-        Kind::Init => InitReply::decode(reply.clone()).ok().filter(|reply| reply.status == ok).map(|_| Success::Ready),
-        Kind::Destroy => DestroySlotReply::decode(reply.clone()).ok().filter(|reply| reply.status == ok).map(|_| Success::Destroyed),
+        HostCommand::Init { .. } => InitReply::decode(reply.clone()).ok().filter(|reply| reply.status == ok).map(|_| Success::Ready),
+        HostCommand::DestroySlot { .. } => {
+            DestroySlotReply::decode(reply.clone()).ok().filter(|reply| reply.status == ok).map(|_| Success::Destroyed)
+        }
+        HostCommand::Wake(_) => None,
     }
 }

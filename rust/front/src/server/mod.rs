@@ -35,7 +35,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use self::connection::Settings;
-use self::other::Others;
+use self::other::{Others, PLATFORM, SERVICES};
 use self::shared::Shared;
 use self::worker::{Stage, Worker};
 use crate::dispatch::Dispatch;
@@ -113,7 +113,7 @@ impl Server {
             let address = listener.local_addr().map_err(StartError::Listen)?;
             (listener, address)
         };
-        main.block_on(shared.others.set_serving(true));
+        main.block_on(shared.others.set_health(SERVICES, true));
         let (stage, staged) = watch::channel(Stage::Serving);
         let (mut workers, mut threads) = (Vec::new(), Vec::new());
         for (number, runtime) in runtimes.into_iter().enumerate() {
@@ -142,8 +142,14 @@ impl Server {
     /// Turns health to `NOT_SERVING` and asks clients to go (GOAWAY). Calls are answered as before, and so are those on new connections: an
     /// instance that is out comes back on one.
     pub fn begin_shutdown(&self) {
-        self.main.block_on(self.shared.others.set_serving(false));
+        self.main.block_on(self.shared.others.set_health(SERVICES, false));
+        self.set_platform_health(false);
         self.stage.send_replace(Stage::Draining);
+    }
+
+    /// Says what health answers for the platform behind this server.
+    pub fn set_platform_health(&self, serving: bool) {
+        self.main.block_on(self.shared.others.set_health([PLATFORM], serving));
     }
 
     /// Accepts nothing more, asks all clients to go, gives open calls some time to end, and ends what is left.

@@ -48,7 +48,10 @@ impl std::fmt::Debug for Others {
 }
 
 /// What health answers for: the server as a whole, and the service.
-const SERVICES: [&str; 2] = ["", "serverless.simulator.Scaler"];
+pub(super) const SERVICES: [&str; 2] = ["", "serverless.simulator.Scaler"];
+
+/// And the platform behind it.
+pub(super) const PLATFORM: &str = "platform";
 
 impl Others {
     /// Serves health, and reflection of encoded `FileDescriptorProto`s.
@@ -74,10 +77,10 @@ impl Others {
         Ok(Self { health, routes })
     }
 
-    /// Says whether requests are welcome.
-    pub(super) async fn set_serving(&self, serving: bool) {
+    /// Says what health answers for these names.
+    pub(super) async fn set_health(&self, services: impl IntoIterator<Item = &'static str>, serving: bool) {
         let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-        for service in SERVICES {
+        for service in services {
             self.health.set_service_status(service, status).await;
         }
     }

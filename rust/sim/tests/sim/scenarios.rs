@@ -105,6 +105,8 @@ fn request_fails_after_three_failed_creates() {
     assert_eq!(slot_ns(&report.snapshot.totals), [300, 0, 0, 0, 0]);
     assert_eq!(wait_ns(&report.snapshot.totals), [0, 0, 300]);
     assert_eq!((report.snapshot.totals.failed(), report.waits.count()), (1, 0));
+    let ends = [Counter::Destroyed, Counter::NeverCreated].map(|end| report.snapshot.totals.count(end));
+    assert_eq!(ends, [0, 3], "what was refused is no slot that was destroyed");
 }
 
 #[test]
