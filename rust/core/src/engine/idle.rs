@@ -62,6 +62,7 @@ impl Engine {
         if next == State::Idle {
             self.release(now, (id, function), (instance.index, slot), level, out);
         } else {
+            function.policy.instance_lost();
             let reason = if bad { DestroyReason::NeedDestroy } else { DestroyReason::Draining };
             self.give_up_instance(now, (id, function), (instance, slot), reason, out);
         }
