@@ -198,6 +198,20 @@ fn where_every_request_uses_an_instance_up_the_next_ones_are_on_their_way() {
 }
 
 #[test]
+fn what_was_on_its_way_when_requests_stop_is_not_more_than_they_save() {
+    for (length, apart, memory_mb, init) in [(5, 200, 512, 2 * S), (10, 20, 2048, 500 * MS), (30, 200, 2048, 500 * MS)] {
+        let burst = |n: u64| (0..length * 1000 / apart).map(move |m| (n * 90 * S + m * apart * MS, 0, 500 * MS, true));
+        let requests: Vec<Request> = (0..20).flat_map(burst).collect();
+        let [own, plain] = ["level_gap:lambda=1", "break_even:lambda=1"].map(|policy| play(&requests, function(memory_mb, init), policy));
+        let load = format!("{length} s of a request each {apart} ms, {memory_mb} MB, {init}");
+        let (costs, allowed) = (cost(&own, 1.0), 1.05 * cost(&plain, 1.0));
+        assert!(costs <= allowed, "{load}: {costs} GB·s, allowed are {allowed}");
+        let starts = own.snapshot.totals.count(Counter::Starts);
+        assert!(starts as f64 <= 1.1 * requests.len() as f64, "{load}: {starts} starts for {} requests", requests.len());
+    }
+}
+
+#[test]
 fn an_instance_that_survives_takes_the_place_of_one_that_was_lost() {
     // One request a second loses its instance; every twenty seconds one runs beside it that does not. Level 2 is not wanted again for
     // long, but level 1 is, and has no instance.

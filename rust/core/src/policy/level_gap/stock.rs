@@ -18,6 +18,9 @@ const MANY: f64 = 0.5;
 /// Requests are taken to come as fast as lately until none has come for so many times as long as
 /// between two.
 const SILENCE: f64 = 3.0;
+/// An instance more than wanted that is there or on its way is kept up to here: the rate is measured,
+/// and would start one and cancel it again and again.
+const SLACK: f64 = 0.5;
 
 impl Function {
     /// The instances to have because present requests, and those of a start's time, use them up;
@@ -40,7 +43,8 @@ impl Function {
             return None;
         }
         let again_s = (SILENCE / rate - spell.silent_s).max(0.5 * spell.silent_s);
-        let instances = (ahead + lost * f64::from(load.demand)) as u32;
+        let wanted = ahead + lost * f64::from(load.demand);
+        let instances = load.instances.clamp(wanted as u32, (wanted + SLACK) as u32);
         Some(Target { instances, again: facts.now + Nanos::from_secs_f64(again_s) })
     }
 }
