@@ -1,15 +1,19 @@
-//! How fast requests come and how long they run.
+//! How fast requests come, how long they run, and how often they take their instance along.
 
 use crate::nanos::Nanos;
 use crate::sync::{AtomicF64, AtomicU32, AtomicU64, Ordering};
 
-/// Arrivals over the last ten seconds and the last minute, and how long executions lately took and how much they vary.
+/// Arrivals over the last ten seconds and the last minute, and for how long they have gone on.
+/// Executions: how long they lately took, how much they vary, and how many cost their instance.
 #[derive(Debug)]
 pub(crate) struct Rates {
     /// Arrivals since the window began.
     count: AtomicU32,
     /// When the window began, in ns.
     began: AtomicU64,
+    /// When the first request since the last long silence came, and when the last, in ns.
+    first: AtomicU64,
+    last: AtomicU64,
     /// Arrivals per second in the window before.
     before: AtomicF64,
     /// Arrivals per second, smoothed over a minute.
@@ -18,8 +22,10 @@ pub(crate) struct Rates {
     service_ns: AtomicU64,
     /// Mean square of the execution time, in s².
     square: AtomicF64,
-    /// Executions that ended, as far as there are fewer than [`REMEMBERED`].
+    /// Executions that ended, at most [`REMEMBERED`].
     ended: AtomicU32,
+    /// The share of executions whose instance was lost.
+    lost: AtomicF64,
 }
 
 const WINDOW: Nanos = Nanos::from_secs(10);
@@ -27,22 +33,41 @@ const SLOW_S: f64 = 60.0;
 /// Means are over about so many executions. Where one in a hundred takes ten times as long as the others, a mean over ten would be wrong
 /// nearly always.
 const REMEMBERED: u32 = 64;
+/// A smaller share of lost instances is none.
+const NEGLIGIBLE: f64 = 1e-3;
+
+/// Requests that came without a silence of [`WINDOW`] between two.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spell {
+    /// Seconds from the first to the last.
+    pub(crate) lasted_s: f64,
+    /// Seconds since the last.
+    pub(crate) silent_s: f64,
+}
 
 impl Rates {
     pub(crate) fn new() -> Self {
         Self {
             count: AtomicU32::new(0),
             began: AtomicU64::new(0),
+            first: AtomicU64::new(0),
+            last: AtomicU64::new(0),
             before: AtomicF64::new(0.0),
             slow: AtomicF64::new(0.0),
             service_ns: AtomicU64::new(0),
             square: AtomicF64::new(0.0),
             ended: AtomicU32::new(0),
+            lost: AtomicF64::new(0.0),
         }
     }
 
     /// A request came.
     pub(crate) fn arrived(&self, now: Nanos) {
+        let last = self.last.load(Ordering::Relaxed);
+        self.last.store(now.0, Ordering::Relaxed);
+        if last == 0 || now.since(Nanos(last)) >= WINDOW {
+            self.first.store(now.0, Ordering::Relaxed);
+        }
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let began = self.began.load(Ordering::Relaxed);
         let lasted = now.since(Nanos(began));
@@ -56,10 +81,11 @@ impl Rates {
         }
     }
 
-    /// A request ended after running this long.
+    /// A request ended after running this long. Its instance is taken to survive, unless
+    /// [`Rates::lost`] follows.
     pub(crate) fn executed(&self, time: Nanos) {
         let ended = self.ended.load(Ordering::Relaxed) + 1;
-        if ended < REMEMBERED {
+        if ended <= REMEMBERED {
             self.ended.store(ended, Ordering::Relaxed);
             self.average(time, ended);
         } else {
@@ -75,6 +101,33 @@ impl Rates {
         self.service_ns.store((before - before / share + time.0 / share).max(1), Ordering::Relaxed);
         let square = self.square.load();
         self.square.store(square + (time.as_secs_f64().powi(2) - square) / f64::from(of));
+        let lost = self.lost.load();
+        if lost > 0.0 {
+            let fewer = lost - lost / f64::from(of);
+            self.lost.store(if fewer < NEGLIGIBLE { 0.0 } else { fewer });
+        }
+    }
+
+    /// The instance of the request that ended last did not survive it.
+    pub(crate) fn lost(&self) {
+        // Between threads the share before may have been read late: it must not pass 1.
+        self.lost.store((self.lost.load() + 1.0 / f64::from(self.remembered().max(1))).min(1.0));
+    }
+
+    /// The share of executions whose instance was lost.
+    pub(crate) fn lost_share(&self) -> f64 {
+        self.lost.load()
+    }
+
+    /// Executions that the means are over.
+    pub(crate) fn remembered(&self) -> u32 {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// The requests since the last long silence.
+    pub(crate) fn spell(&self, now: Nanos) -> Spell {
+        let [first, last] = [&self.first, &self.last].map(|moment| Nanos(moment.load(Ordering::Relaxed)));
+        Spell { lasted_s: last.since(first).as_secs_f64(), silent_s: now.since(last).as_secs_f64() }
     }
 
     /// Mean execution time in seconds; `None` before the first request ended.
@@ -138,6 +191,35 @@ mod tests {
         }
         rates.executed(Nanos::from_secs(65));
         assert!((rates.service_s().unwrap() - 2.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn lost_instances_are_a_share_of_executions_that_fades() {
+        let rates = Rates::new();
+        let execute = |lost: bool| {
+            rates.executed(Nanos::from_secs(1));
+            if lost {
+                rates.lost();
+            }
+            rates.lost_share()
+        };
+        assert!((0..10).all(|_| execute(true) > 1.0 - 1e-9), "every one so far");
+        (0..10).for_each(|_| _ = execute(false));
+        assert!((execute(true) - 11.0 / 21.0).abs() < 1e-9, "the first weighs no more than the last");
+        (0..500).for_each(|n| _ = execute(n % 10 == 0));
+        assert!((execute(false) - 0.1).abs() < 0.02);
+        (0..500).for_each(|_| _ = execute(false));
+        assert!(execute(false) <= 0.0, "exactly none");
+    }
+
+    #[test]
+    fn a_spell_begins_after_a_silence_and_lasts_until_the_last_request() {
+        let rates = Rates::new();
+        for second in [1, 4, 20, 25, 31] {
+            rates.arrived(Nanos::from_secs(second));
+        }
+        let spell = rates.spell(Nanos::from_secs(33));
+        assert!((spell.lasted_s - 11.0).abs() < 1e-9 && (spell.silent_s - 2.0).abs() < 1e-9, "{spell:?}");
     }
 
     #[test]

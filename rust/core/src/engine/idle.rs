@@ -196,6 +196,7 @@ impl Engine {
         reason: DestroyReason,
         out: &mut Vec<Command>,
     ) {
+        function.policy.instance_lost();
         Self::book(function, slot, Span::Retiring, now);
         slot.owner.store(0, Ordering::Relaxed);
         self.slot_leaves(function);

@@ -99,6 +99,10 @@ pub trait FunctionPolicy: Debug + Send + Sync {
     /// Demand has just fallen from `level`: its idle gap begins. `execution`: how long the request ran; `None` if it left unserved.
     fn demand_fell(&self, _now: Nanos, _level: u32, _execution: Option<Nanos>) {}
 
+    /// The execution whose end was told last cost its instance: its result was bad, or the instance
+    /// is retired. On no warm path.
+    fn instance_lost(&self) {}
+
     /// How long an instance that has just become free is kept. Zero retires it at the next tick.
     fn keep_alive(&self, free: &FreeInstance) -> Nanos;
 
@@ -114,7 +118,8 @@ pub trait FunctionPolicy: Debug + Send + Sync {
     /// The start that the last answer of [`Start::Now`] wanted is made.
     fn started(&self) {}
 
-    /// How many instances to have now whatever the demand, and when to ask again. Asked when a request begins to wait and by timer.
+    /// How many instances to have now whatever the demand, and when to ask again. Asked when a request begins to wait, when an
+    /// execution cost its instance, and by timer.
     fn target(&self, _load: &Load) -> Target {
         Target::NONE
     }

@@ -1,4 +1,5 @@
-//! The crowd: the first gaps of all functions, which is all that is known of a new one.
+//! The crowd: the first gaps and executions of all functions, which is all that is known of a new
+//! one.
 
 use crate::demand::{BINS, bin_of};
 use crate::nanos::Nanos;
@@ -12,15 +13,21 @@ pub(super) struct Crowd {
     open: AtomicI64,
     /// Those that have ended, by bin.
     ended: [AtomicU32; BINS],
+    /// Executions, and those whose instance was lost.
+    executed: AtomicU32,
+    lost: AtomicU32,
 }
 
 impl Crowd {
     /// Each group of levels tells the crowd its first gaps only: they are what newcomers resemble, and later ones would make functions
     /// contend.
     pub(super) const TOLD: u16 = 16;
+    /// And each function its first executions only.
+    pub(super) const EXECUTIONS: u32 = 16;
 
     pub(super) fn new() -> Self {
-        Self { begun: AtomicU32::new(0), open: AtomicI64::new(0), ended: std::array::from_fn(|_| AtomicU32::new(0)) }
+        let ended = std::array::from_fn(|_| AtomicU32::new(0));
+        Self { begun: AtomicU32::new(0), open: AtomicI64::new(0), ended, executed: AtomicU32::new(0), lost: AtomicU32::new(0) }
     }
 
     pub(super) fn begin(&self) {
@@ -31,6 +38,20 @@ impl Crowd {
     pub(super) fn end(&self, gap: Nanos) {
         self.ended[bin_of(gap)].fetch_add(1, Ordering::Relaxed);
         self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn executed(&self) {
+        self.executed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn lost(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The share of executions whose instance was lost.
+    pub(super) fn lost_share(&self) -> f64 {
+        let (lost, executed) = (self.lost.load(Ordering::Relaxed), self.executed.load(Ordering::Relaxed));
+        f64::from(lost.min(executed)) / f64::from(executed.max(1))
     }
 
     /// Adds its gaps to `weights`, scaled down to at most `most`; returns the weight added.

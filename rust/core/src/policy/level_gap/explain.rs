@@ -4,7 +4,7 @@ use super::plan::Prices;
 use super::shortage::{lengthened, worth_having};
 use super::{Function, lock};
 use crate::demand::{GROUPS, group_start};
-use crate::policy::Facts;
+use crate::policy::{Facts, Load};
 
 impl Function {
     /// Lines of text for a person, as of `facts.now`.
@@ -20,6 +20,17 @@ impl Function {
             self.rates.lately(facts.now),
             worth_having(self.load(facts.now), lengthened(self.rates.variation()), self.memory_gb, self.lambda()),
         ));
+        let fatal = self.survival().lost();
+        if fatal > 0.0 {
+            lines.push(format!(
+                "{:.1} % of executions are survived by their instance: busy ones are counted on for no more",
+                100.0 * (1.0 - fatal)
+            ));
+        }
+        if let Some(stock) = self.stock(&Load { facts: *facts, demand: 0, instances: 0 }) {
+            lines
+                .push(format!("most requests use an instance up: {} more than they need are to be there or on their way", stock.instances));
+        }
         let regretted = self.regret.saved();
         if regretted > 0.0 {
             lines.push(format!(

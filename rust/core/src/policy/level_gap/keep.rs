@@ -4,7 +4,7 @@ use super::Function;
 use super::groups::Group;
 use super::shortage::{Service, lengthened, worth_having};
 use super::window::{self, Window};
-use crate::demand::{BINS, GapCounts, every_bin, group_start};
+use crate::demand::{BINS, GapCounts, every_bin, group_of, group_start};
 use crate::nanos::Nanos;
 use crate::policy::Facts;
 use crate::sync::Ordering;
@@ -16,7 +16,7 @@ const REPLAN_CHANGE: f64 = 0.15;
 const LOAD_LOOKED_AT: u32 = 8;
 /// Gaps that the neighbouring groups count as, and those of all functions.
 const NEIGHBOURS: f64 = 4.0;
-const CROWD: f64 = 1.0;
+pub(super) const CROWD: f64 = 1.0;
 
 /// Why a window is what it is.
 pub(super) struct Evidence {
@@ -31,8 +31,20 @@ pub(super) struct Evidence {
 }
 
 impl Function {
+    /// The window of a level; it is found anew if need be.
+    pub(super) fn window(&self, level: u32, facts: &Facts) -> Nanos {
+        let index = group_of(level);
+        let group = self.groups.at(index);
+        if self.is_stale(group, facts.now) && !group.plan.busy.swap(true, Ordering::Acquire) {
+            self.find_window(index, facts);
+            group.plan.busy.store(false, Ordering::Release);
+        }
+        // Where no window was found yet: as long as a start takes.
+        group.plan.keep().unwrap_or(facts.cold_start)
+    }
+
     /// Has what a group's window was found for changed enough to find it anew?
-    pub(super) fn is_stale(&self, group: &Group, now: Nanos) -> bool {
+    fn is_stale(&self, group: &Group, now: Nanos) -> bool {
         let (plan, fresh) = (&group.plan, group.gaps.fresh());
         let (lambda, old_lambda) = (self.lambda(), plan.lambda.load());
         if fresh > plan.enough.load(Ordering::Relaxed) || (lambda - old_lambda).abs() > REPLAN_CHANGE * old_lambda {
@@ -47,7 +59,7 @@ impl Function {
 
     /// Finds a group's window anew. The caller has made the group's plan busy.
     #[inline(never)]
-    pub(super) fn find_window(&self, index: usize, facts: &Facts) {
+    fn find_window(&self, index: usize, facts: &Facts) {
         let Group { gaps, plan } = self.groups.at(index);
         self.start_s.store(facts.cold_start.as_secs_f64());
         self.classify(facts);
@@ -78,10 +90,11 @@ impl Function {
         let (start_s, lambda) = (facts.cold_start.as_secs_f64(), self.lambda());
         let alone = (self.memory_gb + lambda) * start_s;
         let Some(execution_s) = self.rates.service_s().filter(|_| level > 1) else { return alone };
-        let service = Service { instances: f64::from(level - 1), execution_s, arrivals: self.rates.sustained(facts.now) };
+        let (instances, arrivals) = (self.survival().share() * f64::from(level - 1), self.rates.sustained(facts.now));
+        let service = Service { instances, execution_s, arrivals };
         let started = self.memory_gb * start_s + lambda * service.waited_for_a_start(start_s);
         let lengthened = lengthened(self.rates.variation());
-        if level > worth_having(service.arrivals * execution_s, lengthened, self.memory_gb, lambda) + 1 {
+        if level > worth_having(self.load(facts.now), lengthened, self.memory_gb, lambda) + 1 {
             started.min(lambda * lengthened * service.waited_by_one_too_many())
         } else {
             started

@@ -4,6 +4,8 @@
 //!   start, or only the wait for a busy instance where the others can carry the load ([`shortage`]).
 //! * **Start** one more when the wait it saves is worth more than it holds ([`shortage`]), or would have been lately ([`regret`]).
 //! * **Pre-warm** what ends its gaps at a time of its own, while that pays ([`forecast`], [`plan`]).
+//! * **Count** on busy instances only as far as they come back ([`survival`]), and where most do not,
+//!   have others on their way ([`stock`]).
 //!
 //! No lock and no allocation on the warm path, except a lock of the function's own when a gap longer than a cold start ends.
 //!
@@ -20,6 +22,8 @@ mod keep;
 mod plan;
 mod regret;
 mod shortage;
+mod stock;
+mod survival;
 mod window;
 
 use std::sync::Arc;
@@ -35,7 +39,7 @@ use super::profile::{Classifier, Profiles};
 use super::{Costs, Facts, FreeInstance, FunctionPolicy, Load, Policy, Queue, Start, Target};
 use crate::demand::{LeftAt, Rates, group_of};
 use crate::nanos::Nanos;
-use crate::sync::{AtomicF64, Ordering, lock};
+use crate::sync::{AtomicF64, lock};
 use crate::table::FunctionSpec;
 
 /// A start costs `m·c` GB·s, as much as `m·c / lambda` seconds of waiting: a request is let wait for a busy instance while no more than
@@ -137,25 +141,32 @@ impl FunctionPolicy for Function {
         }
         if let Some(time) = execution {
             self.rates.executed(time);
+            if self.rates.remembered() <= Crowd::EXECUTIONS {
+                self.shared.crowd.executed();
+            }
+        }
+    }
+
+    fn instance_lost(&self) {
+        self.rates.lost();
+        if self.rates.remembered() <= Crowd::EXECUTIONS {
+            self.shared.crowd.lost();
         }
     }
 
     fn keep_alive(&self, free: &FreeInstance) -> Nanos {
-        let index = group_of(free.level);
-        let group = self.groups.at(index);
-        if self.is_stale(group, free.facts.now) && !group.plan.busy.swap(true, Ordering::Acquire) {
-            self.find_window(index, &free.facts);
-            group.plan.busy.store(false, Ordering::Release);
-        }
-        // Where no window was found yet: as long as a start takes.
-        group.plan.keep().unwrap_or(free.facts.cold_start)
+        self.kept(free.level, |level| self.window(level, &free.facts))
     }
 
     fn start(&self, queue: &Queue) -> Start {
         let Queue { facts, waiting, starting, busy, uncovered_since, hypothetical } = *queue;
-        let serving = busy + starting;
+        let (serving, survival) = (busy + starting, self.survival());
+        let (start_s, lately) = (facts.cold_start.as_secs_f64(), self.rates.lately(facts.now));
+        // A start is only put off, and not saved, if the present requests or those of a start's time
+        // cost an instance.
+        let cost = self.memory_gb * start_s * survival.of_all(f64::from(busy + waiting) + lately * start_s);
         // The account pays for one start: when a further one is thought of, that was the one refused.
-        let regretted = !hypothetical && self.regrets(queue);
+        let regretted = !hypothetical && self.regrets(queue, cost, survival);
         if waiting <= starting {
             return Start::Enough;
         }
@@ -171,18 +182,18 @@ impl FunctionPolicy for Function {
         if regretted {
             return Start::Now;
         }
-        let (start_s, lambda) = (facts.cold_start.as_secs_f64(), self.lambda());
-        let patience_s = self.memory_gb * start_s / lambda;
+        let lambda = self.lambda();
+        let patience_s = cost / lambda;
         if let Some(execution_s) = self.rates.service_s() {
-            let uncovered = waiting - starting;
-            if f64::from(uncovered) * execution_s / f64::from(serving) > patience_s {
+            let (uncovered, instances) = (waiting - starting, survival.share() * f64::from(serving));
+            // If no instance comes back, a start is waited for after all.
+            let foreseen_s = f64::from(uncovered) * execution_s / instances + survival.of_none(f64::from(serving)) * start_s;
+            if foreseen_s > patience_s {
                 return Start::Now;
             }
-            let arrivals = GOING_ON * self.rates.lately(facts.now);
-            let service = Service { instances: f64::from(serving), execution_s, arrivals };
+            let service = Service { instances, execution_s, arrivals: GOING_ON * lately };
             // At most this, and often far too little: how many will have left until then takes longer to say.
             let at_most = (1.0 + ROUNDING) * service.saved_at_once(f64::from(uncovered));
-            let cost = self.memory_gb * start_s;
             if lambda * at_most > cost && lambda * service.saved_by_one_more(uncovered, start_s) > cost {
                 return Start::Now;
             }
@@ -216,6 +227,9 @@ impl FunctionPolicy for Function {
                 target = Target { instances: target.instances.max(level), again: target.again.min(in_s(until)) };
             }
         }
+        if let Some(stock) = self.stock(load) {
+            target = Target { instances: target.instances.max(stock.instances), again: target.again.min(stock.again) };
+        }
         target
     }
 
@@ -235,9 +249,9 @@ impl Function {
         self.class.look(start_share, self.forecasts.iter().any(Foreseen::pays));
     }
 
-    /// Requests that execute on average under the present load.
+    /// Instances that the present load keeps busy on average, each counted as far as it survives.
     fn load(&self, now: Nanos) -> f64 {
-        self.rates.service_s().map_or(0.0, |time| time * self.rates.sustained(now))
+        self.rates.service_s().map_or(0.0, |time| time * self.rates.sustained(now) / self.survival().share())
     }
 
     fn prices(&self) -> Prices {

@@ -7,18 +7,20 @@
 //! being wrong.
 
 use super::Function;
-use super::plan::Prices;
+use super::survival::Survival;
 use crate::nanos::Nanos;
 use crate::policy::Queue;
 use crate::sync::{AtomicBool, AtomicF64, AtomicU64, Ordering};
 
 impl Function {
-    /// Would one instance more have paid for its start by now?
-    pub(super) fn regrets(&self, queue: &Queue) -> bool {
+    /// Would one instance more have paid by now for a start of this cost?
+    pub(super) fn regrets(&self, queue: &Queue, cost: f64, survival: Survival) -> bool {
         let Queue { facts, waiting, starting, uncovered_since, .. } = *queue;
-        let prices = Prices { start_s: facts.cold_start.as_secs_f64(), ..self.prices() };
         let uncovered = Uncovered { now: facts.now, waiting: waiting.saturating_sub(starting), since: uncovered_since };
-        self.rates.service_s().is_some_and(|execution_s| self.regret.look(uncovered, execution_s, &prices))
+        self.rates.service_s().is_some_and(|execution_s| {
+            let missing = Missing { execution_s, serves: survival.serves(), cost, memory_gb: self.memory_gb, lambda: self.lambda() };
+            self.regret.look(uncovered, &missing)
+        })
     }
 }
 
@@ -31,6 +33,21 @@ pub(super) struct Uncovered {
     pub(super) waiting: u32,
     /// When the oldest of them arrived.
     pub(super) since: Nanos,
+}
+
+/// The instance that is not there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Missing {
+    /// Seconds a request executes.
+    pub(super) execution_s: f64,
+    /// Requests it would serve before it is lost.
+    pub(super) serves: f64,
+    /// GB·s that its start costs.
+    pub(super) cost: f64,
+    /// Its memory.
+    pub(super) memory_gb: f64,
+    /// GB·s a second of waiting is worth.
+    pub(super) lambda: f64,
 }
 
 /// The account of the instance that is not there. Atomic to be readable at any time; it is written by one thread at a time, since the
@@ -53,8 +70,8 @@ impl Regret {
     /// Brings the account up to date; `true`: one instance more would have paid for its start.
     ///
     /// To be called whenever the queue may have changed.
-    pub(super) fn look(&self, queue: Uncovered, execution_s: f64, prices: &Prices) -> bool {
-        let Prices { start_s, memory_gb, lambda } = *prices;
+    pub(super) fn look(&self, queue: Uncovered, missing: &Missing) -> bool {
+        let Missing { execution_s, serves, cost, memory_gb, lambda } = *missing;
         let (waited, mut served_before, mut saved) = (self.waiting.load(), self.served.load(), self.saved.load());
         let mut looked_at = Nanos(self.looked_at.load(Ordering::Relaxed));
         self.looked_at.store(queue.now.0, Ordering::Relaxed);
@@ -72,11 +89,11 @@ impl Regret {
         }
         let waiting = f64::from(queue.waiting);
         let passed = queue.now.since(looked_at).as_secs_f64();
-        let most = if waited > 0.0 { waited } else { waiting };
+        let most = if waited > 0.0 { waited } else { waiting }.min(serves);
         let served = (served_before + passed / execution_s).min(most);
         let not_waiting = 0.5 * (served_before + served);
         saved = (saved + (lambda * not_waiting - memory_gb) * passed).max(0.0);
-        let pays = queue.waiting > 0 && saved > memory_gb * start_s;
+        let pays = queue.waiting > 0 && saved > cost;
         self.waiting.store(waiting);
         self.served.store(served.min(waiting));
         self.saved.store(saved);
@@ -102,13 +119,13 @@ impl Regret {
 
 #[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
-    use super::{Regret, Uncovered};
+    use super::{Missing, Regret, Uncovered};
     use crate::nanos::Nanos;
-    use crate::policy::level_gap::plan::Prices;
     use crate::policy::{Facts, FunctionPolicy, PolicySpec, Queue, Start};
     use crate::table::FunctionSpec;
 
-    const PRICES: Prices = Prices { start_s: 2.0, memory_gb: 1.0, lambda: 1.0 };
+    const MISSING: Missing = Missing { execution_s: 1.0, serves: f64::INFINITY, cost: 2.0, memory_gb: 1.0, lambda: 1.0 };
+    const QUICK: Missing = Missing { execution_s: 0.1, ..MISSING };
 
     fn tenths(count: u64) -> Nanos {
         Nanos::from_millis(100 * count)
@@ -119,11 +136,11 @@ mod tests {
         let regret = Regret::default();
         let queue = |n| Uncovered { now: tenths(n), waiting: 5, since: tenths(n.saturating_sub(3)) };
         // After a second it has served one, and saves as much as it holds; (t − 1)²/2 more than that, 2 GB·s at t = 3.
-        let paid = (0..100).find(|&n| regret.look(queue(n), 1.0, &PRICES)).unwrap();
+        let paid = (0..100).find(|&n| regret.look(queue(n), &MISSING)).unwrap();
         assert!((30..=31).contains(&paid), "after {paid} tenths of a second");
-        assert!(regret.look(queue(paid + 1), 1.0, &PRICES), "no start was made: it still pays");
+        assert!(regret.look(queue(paid + 1), &MISSING), "no start was made: it still pays");
         regret.started();
-        assert!((paid + 2..paid + 20).all(|n| !regret.look(queue(n), 1.0, &PRICES)), "the next one has its own account");
+        assert!((paid + 2..paid + 20).all(|n| !regret.look(queue(n), &MISSING)), "the next one has its own account");
     }
 
     /// A function whose requests run for a second, and the question of its queue of five that is not worth a start at a glance.
@@ -175,16 +192,23 @@ mod tests {
         for n in 0..1000 {
             let arrived = tenths(10 * n);
             let ends = arrived + Nanos::from_millis(300);
-            assert!(!regret.look(Uncovered { now: arrived, waiting: 3, since: arrived }, 0.1, &PRICES));
-            assert!(!regret.look(Uncovered { now: ends, waiting: 0, since: ends }, 0.1, &PRICES));
+            assert!(!regret.look(Uncovered { now: arrived, waiting: 3, since: arrived }, &QUICK));
+            assert!(!regret.look(Uncovered { now: ends, waiting: 0, since: ends }, &QUICK));
         }
         assert!(regret.saved() < 1.0, "{}", regret.saved());
     }
 
     #[test]
+    fn an_instance_that_would_be_lost_saves_no_more_than_it_serves() {
+        let (regret, short_lived) = (Regret::default(), Missing { serves: 1.0, ..MISSING });
+        let queue = |n| Uncovered { now: tenths(n), waiting: 5, since: Nanos::ZERO };
+        assert!((0..1000).all(|n| !regret.look(queue(n), &short_lived)), "one request that does not wait is worth what it holds");
+    }
+
+    #[test]
     fn a_price_of_nothing_regrets_nothing() {
         let regret = Regret::default();
-        let free = Prices { lambda: 0.0, ..PRICES };
-        assert!((0..1000).all(|n| !regret.look(Uncovered { now: tenths(n), waiting: 50, since: Nanos::ZERO }, 0.1, &free)));
+        let free = Missing { lambda: 0.0, ..QUICK };
+        assert!((0..1000).all(|n| !regret.look(Uncovered { now: tenths(n), waiting: 50, since: Nanos::ZERO }, &free)));
     }
 }
