@@ -149,23 +149,6 @@ def test_folder_without_tables_is_named(tmp_path: Path, capsys: pytest.CaptureFi
         assert f"{tmp_path}: {text}" in refusal(tmp_path, capsys, "--format", name)
 
 
-@pytest.mark.parametrize("command", [["convert"], ["slice", "--length", "1h"], ["sample", "--top", "1"], ["synth"]])
-@pytest.mark.parametrize("kind", ["contest", "parquet"])
-@pytest.mark.parametrize("below", ["", "deeper"])
-def test_output_that_cannot_be_a_folder_is_named(
-    command: list[str], kind: str, below: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    taken = tmp_path / "taken"
-    taken.write_text("kept")
-    given = [] if command == ["synth"] else [str(write("csv", tmp_path / "in"))]
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["trace", command[0], *given, str(taken / below), *command[1:], "--to", kind])
-    error = capsys.readouterr().err
-    assert (ended.value.code, error.count("\n")) == (2, 1), error
-    assert f"{taken / below}: cannot be written" in error
-    assert taken.read_text() == "kept"
-
-
 def test_wrong_bytes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = SAMPLES["azure2021"][AZURE_2021].encode()
     packed = gzip.compress(data * 2000)
