@@ -63,6 +63,15 @@ def read_table(path: Path, fields: Sequence[Column], notes: list[str]) -> pl.Dat
     return pl.concat([rows.table for rows in scan_table(path, fields, notes)])
 
 
+def table_bytes(path: Path) -> bytes:
+    """Return a small file whole, unpacked and without the blank lines at its end, for readers of their own.
+
+    Raises:
+        TraceError: it cannot be read; the text names it.
+    """
+    return _without_blank_end(b"\n".join(piece.data for piece in read_pieces(path)))
+
+
 def scan_table(
     path: Path,
     fields: Sequence[Column],
