@@ -264,8 +264,8 @@ def test_of_doubled_rows_the_one_with_more_samples_is_taken_and_they_are_counted
     trace = read_azure2019(tmp_path, notes=notes).trace
     assert set(trace.duration_ns[trace.function == 1].tolist()) == {8 * MS}
     assert trace.functions.memory_mb.tolist() == [64, 64, 300]
-    assert "durations_percentiles.anon.d01.csv: 3 rows repeat a HashFunction of another row" in notes[1]
-    assert "app_memory_percentiles.anon.d01.csv: 2 rows repeat a HashApp of another row" in notes[2]
+    assert "durations_percentiles.anon.d01.csv: rows that repeat a HashFunction: 3; the one" in notes[1]
+    assert "app_memory_percentiles.anon.d01.csv: rows that repeat a HashApp: 2; the one" in notes[2]
 
 
 def test_of_doubled_rows_without_samples_the_first_is_taken(tmp_path: Path) -> None:

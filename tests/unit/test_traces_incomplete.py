@@ -10,6 +10,7 @@ import pytest
 from trace_samples import SAMPLES, write
 
 from pilotlight.errors import TraceError
+from pilotlight.replay.session import find_data_set
 from pilotlight.traces import read_trace
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def test_genai2026_requests_that_name_no_model_are_of_one_function_and_counted(t
     assert found.trace.functions.keys == ("M0000", "unnamed")
     assert found.trace.function.tolist() == [0, 1, 1]
     assert found.source["unnamed"] == 2
-    assert found.notes == (f"{folder / TABLE}: 2 requests name no base model; they are of one function, 'unnamed'",)
+    assert found.notes == (
+        f"{folder / TABLE}: requests that name no base model: 2; they are of one function, 'unnamed'",
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,9 +101,17 @@ def test_servegen_clients_that_are_not_whole_are_left_out_and_named(
     folder = write("servegen", tmp_path / "more", files)
     found = read_trace(folder)
     assert (len(found.notes), alone.notes) == (1, ())
-    assert found.notes[0].startswith(f"{folder}: ")
-    assert found.notes[0].endswith(f"left out: {told}")
+    assert found.notes[0].startswith(f"{folder}: clients left out: ")
+    assert found.notes[0].endswith(f" ({told})")
     assert found.trace.arrival_ns.tolist() == alone.trace.arrival_ns.tolist()
+
+
+def test_replay_says_what_it_leaves_out_as_other_commands_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write("servegen", tmp_path, {"chunk-1-trace.csv": WINDOWS})
+    find_data_set(folder)
+    assert capsys.readouterr().err == f"{folder}: clients left out: 1 (chunk-1-dataset.json: is not there)\n"
 
 
 def test_servegen_without_a_whole_client_is_refused(tmp_path: Path) -> None:

@@ -336,7 +336,7 @@ def _most_sampled(
         ordered = ordered.sort(samples, descending=True, nulls_last=True, maintain_order=True)
     chosen = ordered.unique(names, keep="first", maintain_order=True)
     if again := table.height - chosen.height:
-        notes.append(f"{path}: {again} rows repeat a {names[-1]} of another row; the one with more samples is taken")
+        notes.append(f"{path}: rows that repeat a {names[-1]}: {again}; the one with more samples is taken")
     return chosen
 
 

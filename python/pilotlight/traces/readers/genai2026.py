@@ -109,7 +109,7 @@ def read_genai2026(requests: Path, others: Sequence[Path], options: ReadOptions,
     if left_out:
         notes.append(f"{requests}: {left_out} requests were not executed; they are left out")
     if unnamed:
-        notes.append(f"{requests}: {unnamed} requests name no base model; they are of one function, {UNNAMED!r}")
+        notes.append(f"{requests}: requests that name no base model: {unnamed}; they are of one function, {UNNAMED!r}")
     return GenAi2026(trace, left_out, unnamed)
 
 

@@ -147,7 +147,7 @@ def read_servegen(folder: Path, options: ReadOptions, notes: list[str]) -> Trace
     if not whole:
         raise TraceError(f"{folder}: no client can be read: {_told(left_out)}")
     if left_out:
-        notes.append(f"{folder}: {len(left_out)} clients are left out: {_told(left_out)}")
+        notes.append(f"{folder}: clients left out: {len(left_out)} ({_told(left_out)})")
     return found.trace(partial(model_functions, memory_mb=options.memory_mb))
 
 
