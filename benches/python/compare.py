@@ -1,13 +1,14 @@
 """Measure the benchmarks beside this file and compare them with the baseline of this machine.
 
-`python benches/python/compare.py` prints a table and ends with status 1 if something has become slower;
-`--save` keeps what was measured as the baseline of this machine instead.
+`python benches/python/compare.py` prints a table and ends with status 1 if something has become
+slower; `--save` keeps what was measured as the baseline of this machine instead.
 
-A machine is never quiet. So times are those of processors, of all threads together, except where a client waits for a
-front. The least of many counts, as the one that was disturbed least, and it is divided by that of a fixed piece of work
-(`bench_reference`) measured in the same run, which takes out how fast the machine is at the moment. A benchmark may
-take `TOLERANCE` more than its baseline, or what it says of itself; and what seems slower is measured again, up to
-`AGAIN` times, before it is said to be. Times of another machine or Python are shown, not judged.
+A machine is never quiet. So times are those of processors, of all threads together, except where a
+client waits for a front. The least of many counts, as the one that was disturbed least, and it is
+divided by that of a fixed piece of work (`bench_reference`) measured in the same run, which takes
+out how fast the machine is at the moment. A benchmark may take `TOLERANCE` more than its baseline,
+or what it says of itself; and what seems slower is measured again, up to `AGAIN` times, before it
+is said to be. Times of another machine or Python are shown, not judged.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Verdict(NamedTuple):
     Attributes:
         name: of the benchmark.
         least_s: its least time now.
-        ratio: that over the baseline's, both in units of the reference; None: the baseline does not have it.
+        ratio: that over the baseline's, both in units of the reference; None: the baseline does
+            not have it.
         tolerance: how much above 1 the ratio may be.
     """
 

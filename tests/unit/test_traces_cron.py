@@ -44,7 +44,8 @@ def test_shorthands_tick_as_often_as_they_say() -> None:
 @pytest.mark.parametrize(
     ("expression", "skipped", "twice"),
     [
-        # In Berlin the clock goes from 2:00 to 3:00 at 1:00 UTC in spring, and from 3:00 to 2:00 at 1:00 UTC in autumn.
+        # In Berlin the clock goes from 2:00 to 3:00 at 1:00 UTC in spring, and from 3:00 to 2:00
+        # at 1:00 UTC in autumn.
         ("30 2 * * *", ["01:00"], ["00:30"]),
         ("0,30 2-3 * * *", ["01:00", "01:30"], ["00:00", "00:30", "02:00", "02:30"]),
         ("30 3 * * *", ["01:30"], ["02:30"]),

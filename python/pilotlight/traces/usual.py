@@ -1,6 +1,7 @@
 """Takes blocks of JSON lines apart whose every line has the usual shape, by one vectorised expression.
 
-The fast half of readers of JSON lines; what leaves any doubt is for the careful one, `fields.read_objects`.
+The fast half of readers of JSON lines; what leaves any doubt is for the careful one,
+`fields.read_objects`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import polars as pl
 if TYPE_CHECKING:
     from pilotlight.traces.lines import Block
 
-# Fewer digits than an int64 holds; a number too large for its field is left to the careful way, which words the error.
+# Fewer digits than an int64 holds; a number too large for its field is left to the careful way,
+# which words the error.
 NUMBER = r"(0|[1-9][0-9]{0,14})"
 
 
