@@ -15,10 +15,10 @@ SOAK ?= 10000000
 NAME ?= $(shell date -u +%F)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-rust test-loom test-python test-go lint audit format bench proto docs clean
+.PHONY: help setup demo test test-rust test-loom test-python test-go lint audit format bench bench-python bench-baseline proto docs clean
 
 help: ## List the targets.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
 
 $(BIN)/uv:
 	$(PYTHON) -m venv .venv
@@ -66,6 +66,13 @@ format: setup ## Format Rust and Python.
 bench: setup ## Measure everything that is claimed, side by side, and render benches/results/README.md (several minutes).
 	$(BIN)/pilotlight bench all --rounds $(ROUNDS) --soak $(SOAK) --json benches/results/$(NAME)-bench.json
 	$(BIN)/python -m pilotlight.bench.page benches/results
+	$(BIN)/python benches/python/compare.py
+
+bench-python: setup ## Measure what Python developers touch, and fail if it is slower than the baseline (a minute).
+	$(BIN)/python benches/python/compare.py
+
+bench-baseline: setup ## Keep what bench-python measures as the baseline of this machine.
+	$(BIN)/python benches/python/compare.py --save
 
 proto: setup ## Regenerate the protobuf code in python/pilotlight/wire.
 	proto/generate.sh

@@ -177,6 +177,17 @@ def observed(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n  \n\n"])
+def test_files_of_starts_and_of_sizes_may_end_in_blank_lines(tmp_path: Path, observed: Path, end: str) -> None:
+    starts, sizes = tmp_path / "starts.csv", tmp_path / "sizes.csv"
+    starts.write_bytes(pl.read_parquet(observed).write_csv().encode() + end.encode())
+    sizes.write_bytes(b"key,bytes\nf0,1GB\n" + end.encode())
+    one, other = (made(f"measured:file={path}", functions(["go"])) for path in (observed, starts))
+    assert other.mean_init_ns.tolist() == one.mean_init_ns.tolist()
+    loaded = made(f"model:bytes=16GB,bandwidth=2GB/s,sizes={sizes}", functions(["go"]))
+    assert rows_s(loaded, 0)[0].tolist() == [0.105, 0.2, 0.5]
+
+
 def test_measured_starts_are_rows_of_the_function_or_its_runtime_or_all(observed: Path) -> None:
     starts = made(f"measured:file={observed}", functions(["go", "java", "php"]))
     assert (starts.stages, starts.create_stages) == (("sandbox", "init"), 1)

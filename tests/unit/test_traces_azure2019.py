@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from pilotlight.errors import TraceError
 from pilotlight.simulation.command import simulate
 from pilotlight.starts.huawei import BY_POD_S, pod_quantile
-from pilotlight.traces import Azure2019, Trace, read_azure2019
+from pilotlight.traces import Azure2019, ReadOptions, Trace, read_azure2019, read_trace
 from pilotlight.traces.readers.azure2019 import ORIGIN_MS
 from pilotlight.traces.start_costs import CREATE_MS, REGION, draw_cold_starts
 
@@ -83,6 +83,7 @@ def test_counts_of_each_minute_are_exact(tmp_path: Path) -> None:
     made = read_azure2019(data_set(tmp_path))
     assert counted(made) == {("f1", 1): 2, ("f1", 3): 3, ("f2", 2): 1}
     assert made.trace.functions.keys == ("f1", "f2", "f3")
+    assert made.without_memory is not None
     assert (made.without_durations[0].missing, made.without_memory.missing) == (0, 0)
 
 
@@ -213,7 +214,6 @@ def test_wrong_invocations_are_named(tmp_path: Path, old: str, new: str, text: s
         ("10,11,20", "10,nan,20", ":2: percentile_Average_1 is nan; it must be a number (milliseconds)"),
         ("10,11,20", "10,,20", ":2: percentile_Average_1 is empty"),
         ("10,11,20", "10,9,20", ":2: percentile_Average_1 is 9, less than 10 of percentile_Average_0"),
-        ("o1,a1,f2", "o1,a1,f1", ":4: HashFunction f1 was given in a line above"),
         ("percentile_Average_99", "p99", ":1: the column percentile_Average_99 is missing (milliseconds)"),
         ("HashFunction", "Function", ":1: has neither a column HashFunction nor HashOwner and HashApp"),
     ],
@@ -233,10 +233,9 @@ def test_wrong_durations_are_named(tmp_path: Path, old: str, new: str, text: str
         (MEMORY_BY_FUNCTION.replace("120.5", "-3"), ":3: AverageAllocatedMb is -3; it must be from 0"),
         (MEMORY_BY_FUNCTION.replace("120.5", "1e9"), ":3: AverageAllocatedMb is 1e9; it must be from 0"),
         (MEMORY_BY_FUNCTION.replace("120.5", "much"), ":3: AverageAllocatedMb is much; it must be a number (MB)"),
-        (MEMORY_BY_APP.replace("o2,a2", "o1,a1"), ":3: HashApp a1 was given in a line above"),
         (MEMORY_BY_APP.replace("o1", "o7").replace("o2", "o8"), ": no row has the HashOwner, HashApp of an invoked"),
     ],
-    ids=["negative", "huge", "words", "twice", "no join"],
+    ids=["negative", "huge", "words", "no join"],
 )
 def test_wrong_memory_is_named(tmp_path: Path, memory: str, text: str) -> None:
     message = refusal(data_set(tmp_path, memory=memory))
@@ -249,12 +248,65 @@ def test_missing_and_several_files_are_named(tmp_path: Path) -> None:
     assert "has several memory files (app_memory_percentiles.anon.d01.csv, memory_of_another_day.csv)" in refusal(
         tmp_path
     )
-    for path in tmp_path.glob("*memory*"):
+    for path in tmp_path.glob("*durations*"):
         path.unlink()
     assert (
         refusal(tmp_path)
-        == f"{tmp_path}: has no memory file; looked for *memory*.csv and *memory*.csv.gz; put it there"
+        == f"{tmp_path}: has no durations file; looked for *durations*.csv and *durations*.csv.gz; put it there"
     )
+
+
+def test_of_doubled_rows_the_one_with_more_samples_is_taken_and_they_are_counted(tmp_path: Path) -> None:
+    less, more = "\no1,a1,f2,9,4,9.0,9.0,9,9,9,9,9,9,9", "\no1,a1,f2,8,6,8.0,8.0,8,8,8,8,8,8,8"
+    memory = MEMORY_BY_APP + "o1,a1,11,64.0,64\no1,a1,,32.0,32\n"
+    data_set(tmp_path, durations=DURATIONS.rstrip() + less + more + less, memory=memory)
+    notes: list[str] = []
+    trace = read_azure2019(tmp_path, notes=notes).trace
+    assert set(trace.duration_ns[trace.function == 1].tolist()) == {8 * MS}
+    assert trace.functions.memory_mb.tolist() == [64, 64, 300]
+    assert "durations_percentiles.anon.d01.csv: rows that repeat a HashFunction: 3; the one" in notes[1]
+    assert "app_memory_percentiles.anon.d01.csv: rows that repeat a HashApp: 2; the one" in notes[2]
+
+
+def test_of_doubled_rows_without_samples_the_first_is_taken(tmp_path: Path) -> None:
+    memory = "HashOwner,HashApp,AverageAllocatedMb\no1,a1,64\no2,a2,300\no1,a1,128\n"
+    trace = read_azure2019(data_set(tmp_path, memory=memory)).trace
+    assert trace.functions.memory_mb.tolist() == [64, 64, 300]
+
+
+def test_a_function_counted_twice_is_refused(tmp_path: Path) -> None:
+    message = refusal(data_set(tmp_path, invocations=INVOCATIONS + "o1,a1,f1,http,1,0,0\n"))
+    assert ":5: HashFunction f1 was given in a line above; keep one of them" in message
+
+
+def test_without_a_memory_table_every_function_has_the_default_and_it_is_said_once(tmp_path: Path) -> None:
+    data_set(tmp_path)
+    (tmp_path / "app_memory_percentiles.anon.d01.csv").unlink()
+    for path in list(tmp_path.iterdir()):
+        (tmp_path / path.name.replace(".d01", ".d02")).write_text(path.read_text())
+    found = read_trace(tmp_path)
+    assert found.trace.functions.memory_mb.tolist() == [170, 170, 170]
+    assert found.notes == (f"{tmp_path}: has no memory file; every function has 170 MB, --memory says otherwise",)
+    assert "memory" not in found.source
+    told = read_trace(tmp_path, options=ReadOptions(memory_mb=512))
+    assert told.trace.functions.memory_mb.tolist() == [512, 512, 512]
+
+
+def test_days_without_a_memory_table_are_said_once_and_have_that_of_the_others(tmp_path: Path) -> None:
+    data_set(tmp_path)
+    for path in list(tmp_path.iterdir()):
+        for day in ("d02", "d03"):
+            if "memory" not in path.name:
+                (tmp_path / path.name.replace("d01", day)).write_text(path.read_text().replace("f2", "f4"))
+    found = read_trace(tmp_path)
+    assert dict(zip(found.trace.functions.keys, found.trace.functions.memory_mb.tolist(), strict=True)) == {
+        "f1": 121,
+        "f2": 1,
+        "f3": 300,
+        "f4": 121,
+    }
+    (said,) = (note for note in found.notes if "have no memory file" in note)
+    assert said == f"{tmp_path}: 2 of 3 days have no memory file; functions have that of other days"
 
 
 def test_damaged_file_is_named(tmp_path: Path) -> None:
@@ -300,6 +352,7 @@ def test_recorded_sample_keeps_every_count() -> None:
     }
     assert len(made.trace) == sum(expected.values()) == 3_037_902
     assert counted(made) == expected
+    assert made.without_memory is not None
     assert (made.without_durations[0].missing, made.without_memory.missing) == (0, 0)
     durations = pl.read_csv(DATA / "durations.csv.gz").join(table.select("HashFunction"), on="HashFunction")
     longest = dict(zip(durations["HashFunction"], durations["percentile_Average_100"], strict=True))

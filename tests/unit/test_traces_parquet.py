@@ -220,7 +220,7 @@ def test_window_on_disk_without_requests_is_refused(tmp_path: Path, made: Trace)
 
 def test_second_trace_in_a_folder_is_refused(tmp_path: Path, made: Trace) -> None:
     write_parquet(made, tmp_path / "t")
-    with pytest.raises(TraceError, match="holds a trace already"):
+    with pytest.raises(TraceError, match="is not empty"):
         write_parquet(made, tmp_path / "t")
 
 

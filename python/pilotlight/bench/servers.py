@@ -146,7 +146,8 @@ def _await_listening(name: str, address: str, process: subprocess.Popen[bytes]) 
     limit = time.monotonic() + _START_LIMIT_S
     while True:
         with socket.socket() as probe:
-            if probe.connect_ex(split_address(address)) == 0:
+            # While nobody listens there, a probe may be given that very port for its own end, and meet itself.
+            if probe.connect_ex(split_address(address)) == 0 and probe.getsockname() != probe.getpeername():
                 return
         if process.poll() is not None:
             raise LoadError(f"{name} ended with status {process.returncode} before it listened on {address}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import click
 import grpc.aio
 
 from pilotlight._core import ContestPlatform
@@ -249,11 +250,13 @@ def read_data_set(
 
 
 def find_data_set(path: Path, *, start_s: float = 0.0, length_s: float | None = None) -> DataSet:
-    """Read a trace of any format; its run is called as its folder or file.
+    """Read a trace of any format, and say on stderr what it lacks; its run is called as its folder or file.
 
     Raises:
         TraceError: there is none, it is malformed, or the slice holds no request.
     """
     found = read_trace(path)
+    for note in found.notes:
+        click.echo(note, err=True)
     requests, metas = (Path(found.source.get(kind, path)) for kind in ("requests", "metas"))
     return DataSet(path.resolve().name, requests, metas, found.trace.slice(start_s, length_s))

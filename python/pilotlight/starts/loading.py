@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pilotlight.errors import ConfigError
+from pilotlight.errors import ConfigError, TraceError
 from pilotlight.starts.contest import stage_columns
 from pilotlight.starts.table import StartTable
+from pilotlight.traces.csv_table import table_bytes
 from pilotlight.traces.parameters import parse_size
 from pilotlight.traces.trace import NS_PER_S
 
@@ -59,9 +60,11 @@ def model(
 def _read_sizes(path: Path) -> dict[str, float]:
     """Read a CSV file with the columns `key` and `bytes`; sizes may have units."""
     try:
-        table = pl.read_csv(path, infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        table = pl.read_csv(table_bytes(path), infer_schema=False)
+    except TraceError as error:
+        raise ConfigError(str(error)) from error
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).partition("\n")[0]
         raise ConfigError(f"{path}: cannot be read: {reason}") from error
     if not {"key", "bytes"} <= set(table.columns):
         raise ConfigError(f"{path}:1: needs the columns key and bytes; it has {', '.join(table.columns)}")

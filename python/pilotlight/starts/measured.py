@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pilotlight.errors import ConfigError
+from pilotlight.errors import ConfigError, TraceError
 from pilotlight.starts.table import CREATE_STAGES, StartTable
+from pilotlight.traces.csv_table import table_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +68,11 @@ def measured(
 def _read(path: Path) -> pl.DataFrame:
     """Read the file, CSV or Parquet by its name."""
     try:
-        return pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema_length=None)
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
+        return pl.read_csv(table_bytes(path), infer_schema_length=None)
+    except TraceError as error:
+        raise ConfigError(str(error)) from error
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise ConfigError(f"{path}: cannot be read: {reason}") from error

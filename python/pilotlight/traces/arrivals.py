@@ -15,7 +15,7 @@ import numpy as np
 
 from pilotlight.errors import TraceError
 from pilotlight.traces.courses import DriftCourse, EvenCourse, Load, RandomCourse, ScheduleCourse, TimerCourse
-from pilotlight.traces.cron import DEFAULT_SCHEDULES, cron_ticks_s
+from pilotlight.traces.cron import DEFAULT_SCHEDULES, cron_ticks_s, zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,15 +116,16 @@ def periodic(sizes: SynthSettings, rng: Rng, *, jitter_s: float) -> Rows:
         yield row, TimerCourse(phase_s, period_s, jitter_s, sizes.length_s)
 
 
-def cron(sizes: SynthSettings, rng: Rng, *, schedule: str, jitter_s: float) -> Rows:
+def cron(sizes: SynthSettings, rng: Rng, *, schedule: str, zone: str, jitter_s: float) -> Rows:
     """Cron jobs: each function follows one of the expressions, in turn, each tick up to `jitter_s` late.
 
     Raises:
-        TraceError: an expression is none, or none of them has a tick in the length.
+        TraceError: an expression or the zone is none, or none of them has a tick in the length.
     """
     del rng
     expressions = schedule.split("|") if schedule else list(DEFAULT_SCHEDULES)
-    ticks_s = [cron_ticks_s(expression, sizes.length_s) for expression in expressions]
+    clock = zone_named(zone)
+    ticks_s = [cron_ticks_s(expression, sizes.length_s, clock) for expression in expressions]
     if not any(len(ticks) for ticks in ticks_s[: sizes.functions]):
         raise TraceError(f"cron: no tick of {' or '.join(expressions)} lies in {sizes.length_s:g} s; take a longer one")
     return enumerate(

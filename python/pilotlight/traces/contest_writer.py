@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from pilotlight.errors import TraceError
+from pilotlight.traces.new_folder import require_new_folder
 from pilotlight.traces.readers.contest_files import DataSet
 from pilotlight.traces.trace import MAX_TIME_MS, NS_PER_MS, Trace
 
@@ -45,10 +46,9 @@ def write_contest(trace: Trace, folder: Path, *, compress: bool = False) -> Data
         )
     suffix = ".gz" if compress else ""
     files = DataSet(folder / f"requests{suffix}", folder / f"metas{suffix}")
+    require_new_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise TraceError(f"{folder}: is not empty; choose a new folder for the data set")
         _write(files.requests, _requests(trace), compress=compress)
         _write(files.metas, _metas(trace), compress=compress)
     except OSError as error:

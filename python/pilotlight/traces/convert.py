@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pilotlight.traces.contest_writer import write_contest
+from pilotlight.traces.new_folder import require_new_folder
 from pilotlight.traces.options import duration, reading_options, take_read_options
 from pilotlight.traces.parquet import write_parquet
 from pilotlight.traces.reading import CONTEST, PARQUET, read_trace
@@ -36,6 +37,7 @@ def convert(
     Parquet keeps everything in a schema that other tools read too, and loads fastest. A contest data set has times in
     milliseconds and neither stages nor tokens.
     """
+    require_new_folder(out, trace)
     found = read_trace(trace, format_name=format_name, options=take_read_options(given))
     for note in found.notes:
         click.echo(note, err=True)

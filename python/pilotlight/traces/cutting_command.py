@@ -9,6 +9,7 @@ import click
 
 from pilotlight.traces.contest_writer import write_contest
 from pilotlight.traces.cutting import functions_at_random, functions_most_called, functions_named, keep_functions
+from pilotlight.traces.new_folder import require_new_folder
 from pilotlight.traces.options import duration, reading_options, take_read_options
 from pilotlight.traces.parquet import write_parquet
 from pilotlight.traces.reading import CONTEST, PARQUET, TraceRead, read_trace
@@ -47,6 +48,7 @@ def slice_(
     **given: Any,  # noqa: ANN401 - the values of the reading options
 ) -> None:
     """Keep a window of TRACE, or some of its functions, and write it to OUT, a new folder."""
+    require_new_folder(out, trace)
     found = _read(trace, format_name, given)
     taken = found.trace.slice(start, length)
     if keys:
@@ -79,6 +81,7 @@ def sample(
             "say how many functions to keep: --functions N draws them, --top N takes the most called"
         )
     seed = given["seed"]
+    require_new_folder(out, trace)
     found = _read(trace, format_name, given)
     if functions is not None:
         rows = functions_at_random(found.trace, functions, seed)

@@ -159,7 +159,8 @@ KINDS = {
         None,
         24 * _HOUR_S,
         (
-            Parameter("schedule", "", 0, 0, "expressions in UTC, separated by |; empty: a usual mix", "text"),
+            Parameter("schedule", "", 0, 0, "expressions, separated by |; empty: a usual mix", "text"),
+            Parameter("zone", "UTC", 0, 0, "time zone of the clock they are about", "text"),
             Parameter("jitter", 2, 0, 3600, "how late a tick may be", "time"),
         ),
     ),

@@ -26,10 +26,17 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Piece(NamedTuple):
-    """Whole consecutive lines of one file as bytes; the last one's end is left out."""
+    """Whole consecutive lines of one file as bytes; the last one's end is left out.
+
+    Attributes:
+        first_line: number of the first line, from 1.
+        data: the lines.
+        ended: the last one has an end.
+    """
 
     first_line: int
     data: bytes
+    ended: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ def read_pieces(path: Path, size: int = BLOCK_BYTES) -> Iterator[Piece]:
         except OSError as error:
             raise TraceError(f"{path}: cannot be read: {error.strerror or error}") from error
     if rest:
-        yield Piece(line, rest)
+        yield Piece(line, rest, ended=False)
 
 
 def _open(path: Path, stack: ExitStack) -> BinaryIO:
@@ -120,7 +127,7 @@ def decode(path: Path, piece: Piece) -> Block:
     Raises:
         TraceError: they are not UTF-8, or a line is too long.
     """
-    first_line, data = piece
+    first_line, data = piece.first_line, piece.data
     try:
         lines = data.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:

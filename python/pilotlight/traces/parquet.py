@@ -18,6 +18,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from pilotlight.errors import TraceError
+from pilotlight.traces.new_folder import require_new_folder
 from pilotlight.traces.totals import Totals
 from pilotlight.traces.trace import (
     COLUMN_TYPES,
@@ -88,7 +89,7 @@ def write_blocks(
     """Write a trace that comes in blocks, in bounded memory.
 
     Args:
-        folder: is made if need be, and must not hold another trace.
+        folder: is made if need be, and must be empty.
         functions: the function table.
         origin_ms: as of `Trace`.
         blocks: the requests; all blocks have the same columns.
@@ -98,7 +99,7 @@ def write_blocks(
         How many requests were written. The function table comes last: a trace that has it is whole.
 
     Raises:
-        TraceError: a block breaks the rules of `Trace`, there are none, or the folder is not writable.
+        TraceError: a block breaks the rules of `Trace`, there are none, or the folder is not empty or not writable.
     """
     checker = BlockChecker(functions)
     ahead = iter(blocks)
@@ -125,8 +126,7 @@ def write_blocks(
     check_origin(origin_ms)
     meta = {f"{META}schema": str(SCHEMA_VERSION)}
     about = {f"{META}origin_ms": str(origin_ms), f"{META}source": json.dumps(source or {}, default=str)}
-    if (folder / REQUESTS).exists() or (folder / FUNCTIONS).exists():
-        raise TraceError(f"{folder}: holds a trace already; choose a new folder")
+    require_new_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         register_io_source(frames, schema=schema).sink_parquet(

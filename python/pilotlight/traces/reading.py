@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pilotlight.errors import TraceError
 from pilotlight.traces.parquet import is_trace, load_parquet
 from pilotlight.traces.read_options import ReadOptions
-from pilotlight.traces.readers import azure2021, azure_llm, genai2026, huawei2025, request_csv, servegen
+from pilotlight.traces.readers import azure2021, azure_llm, genai2026, huawei2025, mooncake, request_csv, servegen
 from pilotlight.traces.readers.azure2019 import read_azure2019
 from pilotlight.traces.readers.azure2021 import read_azure2021
 from pilotlight.traces.readers.azure_llm import read_azure_llm
@@ -38,7 +38,7 @@ class TraceRead(NamedTuple):
     Attributes:
         trace: the workload.
         source: the format as `kind`, the files, and the rules by which the reader filled gaps.
-        notes: sentences for the user about rows that were missing.
+        notes: sentences for the user about what was missing, doubled, or left out.
     """
 
     trace: Trace
@@ -52,12 +52,12 @@ class Format(NamedTuple):
     Attributes:
         looks_like: how it is told, for the user.
         sniff: tells whether a path is of the format.
-        read: reads it.
+        read: reads it, and adds its notes to the list.
     """
 
     looks_like: str
     sniff: Callable[[Look], bool]
-    read: Callable[[Look, ReadOptions], TraceRead]
+    read: Callable[[Look, ReadOptions, list[str]], TraceRead]
 
 
 def read_trace(path: Path | None, *, format_name: str | None = None, options: ReadOptions | None = None) -> TraceRead:
@@ -84,7 +84,9 @@ def read_trace(path: Path | None, *, format_name: str | None = None, options: Re
         raise TraceError(f"{path}: no such folder or file; give the path of a trace")
     look = Look(path)
     name = format_name or (CSV if options.columns else tell_format(look))
-    return FORMATS[name].read(look, options)
+    notes: list[str] = []
+    made = FORMATS[name].read(look, options, notes)
+    return made._replace(notes=tuple(notes))
 
 
 def tell_format(look: Look) -> str:
@@ -105,8 +107,8 @@ def tell_format(look: Look) -> str:
     raise TraceError(f"{look.path}: is no trace; looked for {wanted}; choose with --format, or name --columns of a CSV")
 
 
-def _parquet(look: Look, options: ReadOptions) -> TraceRead:
-    del options
+def _parquet(look: Look, options: ReadOptions, notes: list[str]) -> TraceRead:
+    del options, notes
     trace, source = load_parquet(look.path)
     return TraceRead(trace, {"kind": PARQUET, "path": str(look.path), "made_from": source})
 
@@ -117,75 +119,84 @@ def _contest(path: Path | None, options: ReadOptions) -> TraceRead:
     return TraceRead(read_contest(requests=files.requests, metas=files.metas), source)
 
 
-def _azure2019(look: Look, options: ReadOptions) -> TraceRead:
+def _azure2019(look: Look, options: ReadOptions, notes: list[str]) -> TraceRead:
     if not look.is_folder:
-        raise TraceError(f"{look.path}: an {AZURE2019} trace is a folder of three tables; give that")
-    made = read_azure2019(look.path, seed=options.seed, placement=options.placement)
+        raise TraceError(f"{look.path}: an {AZURE2019} trace is a folder of tables; give that")
+    made = read_azure2019(
+        look.path, seed=options.seed, placement=options.placement, memory_mb=options.memory_mb, notes=notes
+    )
     files = {
         kind: [str(path) for day in made.days if (path := getattr(day, kind)) is not None]
         for kind in made.days[0]._fields
     }
     source = {
         "kind": AZURE2019,
-        **{kind: paths[0] if len(made.days) == 1 else paths for kind, paths in files.items()},
+        **{kind: paths[0] if len(made.days) == 1 else paths for kind, paths in files.items() if paths},
         "seed": options.seed,
         "placement": options.placement,
         "without_durations": sum(gap.missing for gap in made.without_durations),
-        "without_memory": made.without_memory.missing,
+        "without_memory": len(made.trace.functions) if made.without_memory is None else made.without_memory.missing,
     }
-    notes = tuple(
+    notes.extend(
         f"{gap.path}: {gap.missing} of {gap.functions} functions have no row; they get the median of the others"
         for gap in (*made.without_durations, made.without_memory)
-        if gap.missing
+        if gap is not None and gap.missing
     )
-    return TraceRead(made.trace, source, notes)
+    return TraceRead(made.trace, source)
 
 
-def _azure2021(look: Look, options: ReadOptions) -> TraceRead:
+def _azure2021(look: Look, options: ReadOptions, notes: list[str]) -> TraceRead:
     path = _only(look, azure2021.HEADER)
-    return TraceRead(read_azure2021(path, options), _filled(AZURE2021, path, options))
+    return TraceRead(read_azure2021(path, options, notes), _filled(AZURE2021, path, options))
 
 
-def _azure_llm(look: Look, options: ReadOptions) -> TraceRead:
+def _azure_llm(look: Look, options: ReadOptions, notes: list[str]) -> TraceRead:
     paths = _tables(look, look.tables_with(azure_llm.HEADER) or look.tables)
-    return TraceRead(read_azure_llm(paths, options), _filled(AZURE_LLM, look.path, options) | _rates(options))
+    return TraceRead(read_azure_llm(paths, options, notes), _filled(AZURE_LLM, look.path, options) | _rates(options))
 
 
-def _huawei2023(look: Look, options: ReadOptions) -> TraceRead:
+def _huawei2023(look: Look, options: ReadOptions, notes: list[str]) -> TraceRead:
     source = _filled(HUAWEI2023, look.path, options)
     source |= {"placement": options.placement, "duration_ms": options.duration_ms}
-    return TraceRead(read_huawei2023(look.path, options), source)
+    return TraceRead(read_huawei2023(look.path, options, notes), source)
 
 
-def _huawei2025(look: Look, options: ReadOptions) -> TraceRead:
-    found = read_huawei2025(look.path, _tables(look, look.tables), options)
+def _huawei2025(look: Look, options: ReadOptions, notes: list[str]) -> TraceRead:
+    found = read_huawei2025(look.path, _tables(look, look.tables), options, notes)
     return TraceRead(found, _filled(HUAWEI2025, look.path, options))
 
 
-def _genai2026(look: Look, options: ReadOptions) -> TraceRead:
+def _genai2026(look: Look, options: ReadOptions, notes: list[str]) -> TraceRead:
     path = requests_among(look.path, look.tables, look.headers) if look.is_folder else look.path
-    made = read_genai2026(path, [other for other in look.tables if other != path], options)
-    notes = (f"{path}: {made.left_out} requests were not executed; they are left out",) if made.left_out else ()
-    source = _filled(GENAI2026, look.path, options) | {"left_out": made.left_out}
-    return TraceRead(made.trace, source, notes)
+    made = read_genai2026(path, [other for other in look.tables if other != path], options, notes)
+    source = _filled(GENAI2026, look.path, options) | {"left_out": made.left_out, "unnamed": made.unnamed}
+    return TraceRead(made.trace, source)
 
 
-def _mooncake(look: Look, options: ReadOptions) -> TraceRead:
-    look.require_file(MOONCAKE)
-    return TraceRead(read_mooncake(look.path, options), _filled(MOONCAKE, look.path, options) | _rates(options))
+def _mooncake(look: Look, options: ReadOptions, notes: list[str]) -> TraceRead:
+    del notes
+    path = look.path
+    if look.is_folder:
+        found = look.lines_with(mooncake.INPUT)
+        if len(found) != 1:
+            raise TraceError(
+                f"{path}: is a folder with {len(found)} files of JSON lines with {mooncake.INPUT}; give the path of one"
+            )
+        path = found[0]
+    return TraceRead(read_mooncake(path, options), _filled(MOONCAKE, path, options) | _rates(options))
 
 
-def _servegen(look: Look, options: ReadOptions) -> TraceRead:
+def _servegen(look: Look, options: ReadOptions, notes: list[str]) -> TraceRead:
     if not look.is_folder:
         raise TraceError(f"{look.path}: {SERVEGEN} data is a folder of chunk files; give that")
-    return TraceRead(read_servegen(look.path, options), _filled(SERVEGEN, look.path, options) | _rates(options))
+    return TraceRead(read_servegen(look.path, options, notes), _filled(SERVEGEN, look.path, options) | _rates(options))
 
 
-def _csv(look: Look, options: ReadOptions) -> TraceRead:
+def _csv(look: Look, options: ReadOptions, notes: list[str]) -> TraceRead:
     path = _only(look, ())
     source = _filled(CSV, path, options) | _rates(options)
     source |= {"columns": dict(options.columns), "time_unit": options.time_unit, "duration_ms": options.duration_ms}
-    return TraceRead(read_request_csv(path, options), source)
+    return TraceRead(read_request_csv(path, options, notes), source)
 
 
 def _only(look: Look, columns: tuple[str, ...]) -> Path:
@@ -218,8 +229,8 @@ def _rates(options: ReadOptions) -> dict[str, Any]:
 
 
 def _sniff_csv(look: Look) -> bool:
-    """Tell whether a file may be a plain table of requests: an arrival in the header."""
-    header = look.headers[0] if look.tables and not look.is_folder else []
+    """Tell whether the only table may be a plain one of requests: an arrival in the header."""
+    header = look.headers[0] if len(look.tables) == 1 else []
     return "arrival" in header or {"end", "duration"} <= set(header) & set(request_csv.ROLES)
 
 
@@ -233,7 +244,7 @@ FORMATS = {
     CONTEST: Format(
         "files named requests and metas",
         lambda look: look.is_folder and look.has("requests", "metas"),
-        lambda look, options: _contest(look.path, options),
+        lambda look, options, _notes: _contest(look.path, options),
     ),
     AZURE2019: Format("files named invocations", lambda look: look.is_folder and look.has("invocations"), _azure2019),
     AZURE2021: Format(
@@ -252,9 +263,7 @@ FORMATS = {
     ),
     GENAI2026: Format(f"a column {genai2026.MODEL}", lambda look: bool(look.tables_with(genai2026.HEADER)), _genai2026),
     MOONCAKE: Format(
-        "JSON lines with input_length",
-        lambda look: look.first_line.lstrip().startswith("{") and '"input_length"' in look.first_line,
-        _mooncake,
+        f"JSON lines with {mooncake.INPUT}", lambda look: bool(look.lines_with(mooncake.INPUT)), _mooncake
     ),
     SERVEGEN: Format(
         "files named chunk-N-trace.csv",

@@ -22,6 +22,9 @@ MAX_FILES = 4096
 TABLES = (".csv", ".csv.gz", ".txt", ".txt.gz")
 """How the names of a folder's tables end, in any case; a single file may have any name."""
 
+JSON_LINES = (".jsonl", ".jsonl.gz")
+"""How the names of a folder's files of JSON lines end, likewise."""
+
 
 class Look:
     """What can be seen of a path at first sight.
@@ -52,12 +55,7 @@ class Look:
         Raises:
             TraceError: there are too many.
         """
-        if not self.is_folder:
-            return [self.path]
-        found = [path for path in self._entries if path.name.lower().endswith(TABLES) and path.is_file()]
-        if len(found) > MAX_FILES:
-            raise TraceError(f"{self.path}: has {len(found)} CSV files; give a folder of at most {MAX_FILES}")
-        return found
+        return self._files(TABLES)
 
     @cached_property
     def headers(self) -> list[list[str]]:
@@ -69,13 +67,26 @@ class Look:
         wanted = set(columns)
         return [path for path, header in zip(self.tables, self.headers, strict=True) if wanted <= set(header)]
 
-    @cached_property
-    def first_line(self) -> str:
-        """The first line of a file; empty of a folder, or if it is not text."""
-        try:
-            return "" if self.is_folder else next(iter(first_block(self.path).lines), "")
-        except TraceError:
-            return ""
+    def lines_with(self, field: str) -> list[Path]:
+        """Return the files of JSON lines whose first line is an object that has the field.
+
+        Raises:
+            TraceError: there are too many.
+        """
+        return [
+            path
+            for path in self._files(JSON_LINES)
+            if (line := _first_line(path).lstrip()).startswith("{") and f'"{field}"' in line
+        ]
+
+    def _files(self, endings: tuple[str, ...]) -> list[Path]:
+        """Return the files of a folder whose names end so, or the file itself."""
+        if not self.is_folder:
+            return [self.path]
+        found = [path for path in self._entries if path.name.lower().endswith(endings) and path.is_file()]
+        if len(found) > MAX_FILES:
+            raise TraceError(f"{self.path}: has {len(found)} {endings[0]} files; give a folder of at most {MAX_FILES}")
+        return found
 
     def require_text(self) -> None:
         """Require that a single file can be looked into at all.
@@ -86,18 +97,16 @@ class Look:
         if not self.is_folder and not first_block(self.path).lines:
             raise TraceError(f"{self.path}: is empty; write or fetch it again")
 
-    def require_file(self, kind: str) -> None:
-        """Require a single file.
 
-        Raises:
-            TraceError: the path is a folder.
-        """
-        if self.is_folder:
-            raise TraceError(f"{self.path}: is a folder; {kind} data is read from one file: give its path")
+def _first_line(path: Path) -> str:
+    try:
+        return next(iter(first_block(path).lines), "")
+    except TraceError:
+        return ""
 
 
 def _header(path: Path) -> list[str]:
     try:
-        return next(csv.reader(first_block(path).lines[:1]), [])
-    except (TraceError, csv.Error):
+        return next(csv.reader([_first_line(path)]), [])
+    except csv.Error:
         return []

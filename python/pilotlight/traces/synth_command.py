@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pilotlight.traces.contest_writer import write_contest
 from pilotlight.traces.generators import load_named
 from pilotlight.traces.kinds import CONTEST
+from pilotlight.traces.new_folder import require_new_folder
 from pilotlight.traces.options import duration
 from pilotlight.traces.parquet import write_blocks
 from pilotlight.traces.reading import PARQUET
@@ -61,6 +62,7 @@ def synth(
     Parquet is written block by block, in the memory of a block, however many requests there are. The same options give
     the same trace.
     """
+    require_new_folder(out)
     load = load_named(kind, functions=functions, requests=requests, length_s=length, seed=seed, bad_share=bad)
     if to == PARQUET:
         _stream(load, out)

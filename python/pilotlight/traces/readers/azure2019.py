@@ -11,9 +11,11 @@ files, seed and placement give the same trace, to the last bit.
 | arrivals  | the counts of each minute, exactly; inside the minute by the placement; column m begins m - 1 minutes |
 |           | after midnight of 15 July 2019, the first day of the recording, UTC                                   |
 | durations | drawn for each request: linear between the function's percentiles 0, 1, 25, 50, 75, 99, 100           |
-| memory    | AverageAllocatedMb of the function, or of its app, rounded up, at least 1 MB                          |
+| memory    | AverageAllocatedMb of the function, or of its app, rounded up, at least 1 MB; without any table of    |
+|           | memory `memory_mb`, or `assumptions.FUNCTION_MB`                                                      |
 | start     | drawn once for each function: see `start_costs`; Init is that total less the default create time,     |
 |           | at least 1 ms                                                                                         |
+| two rows  | of the same function or app: the one with more samples (`Count`, `SampleCount`), else the first       |
 | no row    | a function without durations gets the median of the others' percentiles, one without memory the       |
 |           | median of the others' memory; the notes count them                                                    |
 | days      | a folder may hold several: one follows the other; a function has the memory of its first day that     |
@@ -25,18 +27,18 @@ Cost: about 0.3 µs and 24 bytes a request; beside these, 4 bytes and the text o
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from pilotlight.errors import TraceError
-from pilotlight.traces.assumptions import draw_init_ns, timeouts_s
+from pilotlight.traces.assumptions import FUNCTION_MB, draw_init_ns, timeouts_s
 from pilotlight.traces.columns import Real
 from pilotlight.traces.csv_table import FIRST_ROW_LINE, read_header, read_table
 from pilotlight.traces.fields import Text, Whole, shown
 from pilotlight.traces.placement import DEFAULT_PLACEMENT, NS_PER_MINUTE, placement_named
+from pilotlight.traces.readers.azure2019_files import find_days
 from pilotlight.traces.trace import MAX_MEMORY_MB, MAX_SPAN_MS, NS_PER_MS, STATUS_OK, FunctionTable, Trace
 
 if TYPE_CHECKING:
@@ -46,11 +48,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pilotlight.traces.placement import Placement
+    from pilotlight.traces.readers.azure2019_files import AzureFiles
 
 ORIGIN_MS = 1_563_148_800_000
 """Midnight (UTC) of 15 July 2019, when the recording begins."""
 
 MINUTES_A_DAY = 1440
+MAX_SAMPLES = 1e15
 MAX_REQUESTS = 500_000_000
 """More are refused: a sample of the functions fits a machine, a whole day of them does not."""
 
@@ -62,18 +66,12 @@ IDS = tuple(
 NAMES = [field.name for field in IDS]
 TRIGGER = Text("Trigger", may_be_empty=True, meaning="what calls the function")
 TIMER = "timer"
-DAY = re.compile(r"\.d(\d\d)\b")
 OWNER_AND_APP = {"HashOwner", "HashApp"}
+SAMPLES = ("Count", "SampleCount")
+"""Of durations and of memory: how many executions or measurements a row sums up."""
+
 PERCENTILES = tuple(Real(f"percentile_Average_{level}", 0, MAX_SPAN_MS, "milliseconds") for level in LEVELS)
 MEMORY = Real("AverageAllocatedMb", 0, MAX_MEMORY_MB, "MB")
-
-
-class AzureFiles(NamedTuple):
-    """The files of one day; the recording has no memory of its last two."""
-
-    invocations: Path
-    durations: Path
-    memory: Path | None
 
 
 class Gap(NamedTuple):
@@ -91,13 +89,13 @@ class Azure2019(NamedTuple):
         trace: the requests made of the counts.
         days: the files of each day they were made from.
         without_durations: of each day.
-        without_memory: on no day.
+        without_memory: on no day; None if no day has a table of memory.
     """
 
     trace: Trace
     days: tuple[AzureFiles, ...]
     without_durations: tuple[Gap, ...]
-    without_memory: Gap
+    without_memory: Gap | None
 
 
 class _Day(NamedTuple):
@@ -112,7 +110,14 @@ class _Day(NamedTuple):
     without_durations: Gap
 
 
-def read_azure2019(folder: Path, *, seed: int = 1, placement: str = DEFAULT_PLACEMENT) -> Azure2019:
+def read_azure2019(
+    folder: Path,
+    *,
+    seed: int = 1,
+    placement: str = DEFAULT_PLACEMENT,
+    memory_mb: int | None = None,
+    notes: list[str] | None = None,
+) -> Azure2019:
     """Read one day or several, or a sample of them; the module's table says by which rules.
 
     Args:
@@ -120,6 +125,8 @@ def read_azure2019(folder: Path, *, seed: int = 1, placement: str = DEFAULT_PLAC
             `memory`, and `.d01` and so on if there are several days.
         seed: of everything that is drawn.
         placement: where requests lie inside their minute: a name in `PLACEMENTS`.
+        memory_mb: of every function, if no file tells it; None takes `assumptions.FUNCTION_MB`.
+        notes: gets sentences for the user about what is doubled or missing.
 
     Raises:
         TraceError: a file is missing or malformed, nothing joins, or the placement is not known; the text names file,
@@ -128,23 +135,23 @@ def read_azure2019(folder: Path, *, seed: int = 1, placement: str = DEFAULT_PLAC
     if not 0 <= seed < 2**64:
         raise TraceError(f"seed is {seed}; it must be from 0 to {2**64 - 1}")
     place = placement_named(placement)
+    notes = [] if notes is None else notes
     files = find_days(folder)
     streams = np.random.SeedSequence(seed).spawn(3)
     place_rng, duration_rng, start_rng = (np.random.Generator(np.random.PCG64(stream)) for stream in streams)
     days, left = [], MAX_REQUESTS
     for index, day_files in enumerate(files):
-        days.append(_read_day(day_files, index, left, place, (place_rng, duration_rng)))
+        days.append(_read_day(day_files, index, left, place, (place_rng, duration_rng), notes=notes))
         left -= len(days[-1].arrival_ns)
     if left == MAX_REQUESTS:
         raise TraceError(f"{files[0].invocations}: {_wrong_count(0)}")
     names = pl.concat([day.names for day in days]).unique(subset=NAMES, keep="first", maintain_order=True)
     places = [_places(names, day.names) for day in days]
-    memory_mb, longest_ms = np.full(names.height, np.nan), np.zeros(names.height)
+    memories_mb, longest_ms = np.full(names.height, np.nan), np.zeros(names.height)
     for day, rows in zip(days, places, strict=True):
-        memory_mb[rows] = np.where(np.isnan(memory_mb[rows]), day.memory_mb, memory_mb[rows])
+        memories_mb[rows] = np.where(np.isnan(memories_mb[rows]), day.memory_mb, memories_mb[rows])
         longest_ms[rows] = np.maximum(longest_ms[rows], day.longest_ms)
-    known = ~np.isnan(memory_mb)
-    memory_mb[~known] = np.median(memory_mb[known])
+    without_memory = _fill_memory(folder, files, memories_mb, memory_mb, notes)
     arrival_ns = _joined_up([day.arrival_ns for day in days])
     first_ms = int(arrival_ns[0]) // NS_PER_MS
     arrival_ns -= first_ms * NS_PER_MS
@@ -153,43 +160,27 @@ def read_azure2019(folder: Path, *, seed: int = 1, placement: str = DEFAULT_PLAC
         function=_joined_up([rows[day.function] for day, rows in zip(days, places, strict=True)]),
         duration_ns=_joined_up([day.duration_ns for day in days]),
         status=np.full(len(arrival_ns), STATUS_OK, dtype=np.int32),
-        functions=_functions(names, memory_mb, longest_ms, start_rng),
+        functions=_functions(names, memories_mb, longest_ms, start_rng),
         origin_ms=ORIGIN_MS + first_ms,
     )
-    memory_file = next(day.memory for day in files if day.memory is not None)
-    gap = Gap(memory_file, int((~known).sum()), names.height)
-    return Azure2019(trace, files, tuple(day.without_durations for day in days), gap)
+    return Azure2019(trace, files, tuple(day.without_durations for day in days), without_memory)
 
 
-def find_days(folder: Path) -> tuple[AzureFiles, ...]:
-    """Name the files of each day, in order.
-
-    Raises:
-        TraceError: a file is missing, or several could be meant.
-    """
-    found = {kind: _find(folder, kind) for kind in AzureFiles._fields}
-    if len(found["invocations"]) == 1:
-        for kind, paths in found.items():
-            if len(paths) != 1:
-                names = ", ".join(path.name for path in paths)
-                raise TraceError(f"{folder}: has several {kind} files ({names}) and one of invocations; keep one")
-        return (AzureFiles(*(paths[0] for paths in found.values())),)
-    by_day: dict[str, dict[str, Path]] = {}
-    for kind, paths in found.items():
-        for path in paths:
-            day = DAY.search(path.name)
-            if day is None or kind in by_day.setdefault(day[1], {}):
-                raise TraceError(
-                    f"{path}: its name must say which one day it is of, such as .d01, to tell several apart"
-                )
-            by_day[day[1]][kind] = path
-    days = []
-    for day_name, paths_of in sorted(by_day.items()):
-        if "invocations" not in paths_of or "durations" not in paths_of:
-            missing = "durations" if "invocations" in paths_of else "invocations"
-            raise TraceError(f"{folder}: has no {missing} file of day {day_name}; put it there")
-        days.append(AzureFiles(paths_of["invocations"], paths_of["durations"], paths_of.get("memory")))
-    return tuple(days)
+def _fill_memory(
+    folder: Path, days: tuple[AzureFiles, ...], memories_mb: NDArray[np.float64], given_mb: int | None, notes: list[str]
+) -> Gap | None:
+    """Give functions whose memory no day tells the median of the others, or the default where no file tells any."""
+    missing = sum(day.memory is None for day in days)
+    if missing == len(days):
+        memories_mb[:] = FUNCTION_MB if given_mb is None else given_mb
+        notes.append(f"{folder}: has no memory file; every function has {memories_mb[0]:g} MB, --memory says otherwise")
+        return None
+    known = ~np.isnan(memories_mb)
+    memories_mb[~known] = np.median(memories_mb[known])
+    if missing:
+        notes.append(f"{folder}: {missing} of {len(days)} days have no memory file; functions have that of other days")
+    first = next(day.memory for day in days if day.memory is not None)
+    return Gap(first, int((~known).sum()), len(known))
 
 
 def _read_day(
@@ -198,17 +189,19 @@ def _read_day(
     left: int,
     place: Placement,
     rngs: tuple[np.random.Generator, np.random.Generator],
+    *,
+    notes: list[str],
 ) -> _Day:
     """Read one day; `left` is how many requests it may have."""
     minutes = _minutes(files.invocations)
     called_by = [TRIGGER] if TRIGGER.name in read_header(files.invocations) else []
-    counts = read_table(files.invocations, (*IDS, *called_by, *(_count(minute) for minute in minutes)))
-    _refuse_repeated(files.invocations, counts, NAMES)
-    percentiles_ms = _joined(files.durations, counts, PERCENTILES)
+    counts = read_table(files.invocations, (*IDS, *called_by, *(_count(minute) for minute in minutes)), notes)
+    _refuse_repeated(files.invocations, counts)
+    percentiles_ms = _joined(files.durations, counts, PERCENTILES, notes)
     if files.memory is None:
         memory_mb = np.full(counts.height, np.nan)
     else:
-        memory_mb = _joined(files.memory, counts, (MEMORY,))[:, 0]
+        memory_mb = _joined(files.memory, counts, (MEMORY,), notes)[:, 0]
     known = ~np.isnan(percentiles_ms[:, 0])
     percentiles_ms[~known] = np.median(percentiles_ms[known], axis=0)
     total = sum(int(counts[str(minute)].sum()) for minute in minutes)
@@ -287,17 +280,6 @@ def _functions(
     )
 
 
-def _find(folder: Path, kind: str) -> list[Path]:
-    """Find the files of one kind, at least one."""
-    try:
-        found = sorted(path for path in folder.glob(f"*{kind}*") if path.name.endswith((".csv", ".csv.gz")))
-    except OSError as error:
-        raise TraceError(f"{folder}: cannot be read: {error.strerror or error}") from error
-    if not found:
-        raise TraceError(f"{folder}: has no {kind} file; looked for *{kind}*.csv and *{kind}*.csv.gz; put it there")
-    return found
-
-
 def _minutes(path: Path) -> list[int]:
     """Return the minutes of the day that the header counts."""
     header = read_header(path)
@@ -314,7 +296,7 @@ def _count(minute: int) -> Whole:
     return Whole(str(minute), 0, 2**31 - 1, f"requests in minute {minute} of the day")
 
 
-def _joined(path: Path, counts: pl.DataFrame, fields: tuple[Real, ...]) -> NDArray[np.float64]:
+def _joined(path: Path, counts: pl.DataFrame, fields: tuple[Real, ...], notes: list[str]) -> NDArray[np.float64]:
     """Read one table and give each function its row.
 
     Returns:
@@ -325,8 +307,8 @@ def _joined(path: Path, counts: pl.DataFrame, fields: tuple[Real, ...]) -> NDArr
     names = [field.name for field in ids]
     if "HashFunction" not in names and not OWNER_AND_APP.issubset(names):
         raise TraceError(f"{path}:1: has neither a column HashFunction nor HashOwner and HashApp; it needs one to join")
-    table = read_table(path, (*ids, *fields))
-    _refuse_repeated(path, table, names)
+    samples = [Real(name, 0, MAX_SAMPLES, "samples", may_be_empty=True) for name in SAMPLES if name in header]
+    table = read_table(path, (*ids, *fields, *samples), notes)
     values = table.select(field.name for field in fields).to_numpy()
     descents = np.argwhere(np.diff(values, axis=1) < 0)
     if len(descents):
@@ -335,7 +317,8 @@ def _joined(path: Path, counts: pl.DataFrame, fields: tuple[Real, ...]) -> NDArr
             f"{path}:{row + FIRST_ROW_LINE}: {fields[column + 1].name} is {values[row, column + 1]:g}, less than"
             f" {values[row, column]:g} of {fields[column].name}; percentiles must ascend"
         )
-    rows = counts.select(names).join(table.with_row_index("row"), on=names, how="left", maintain_order="left")["row"]
+    chosen = _most_sampled(path, table, names, [field.name for field in samples], notes)
+    rows = counts.select(names).join(chosen, on=names, how="left", maintain_order="left")["row"]
     known = rows.is_not_null().to_numpy()
     if not known.any():
         raise TraceError(f"{path}: no row has the {', '.join(names)} of an invoked function; take the same day's")
@@ -344,10 +327,23 @@ def _joined(path: Path, counts: pl.DataFrame, fields: tuple[Real, ...]) -> NDArr
     return joined
 
 
-def _refuse_repeated(path: Path, table: pl.DataFrame, names: list[str]) -> None:
-    """Refuse a second row for the same function or app."""
-    again = table.select(pl.struct(names).is_first_distinct().not_()).to_series().arg_true()
+def _most_sampled(
+    path: Path, table: pl.DataFrame, names: list[str], samples: list[str], notes: list[str]
+) -> pl.DataFrame:
+    """Choose one row for each function or app, by its number, and say how many were given more than once."""
+    ordered = table.select(*names, *samples).with_row_index("row")
+    if samples:
+        ordered = ordered.sort(samples, descending=True, nulls_last=True, maintain_order=True)
+    chosen = ordered.unique(names, keep="first", maintain_order=True)
+    if again := table.height - chosen.height:
+        notes.append(f"{path}: rows that repeat a {names[-1]}: {again}; the one with more samples is taken")
+    return chosen
+
+
+def _refuse_repeated(path: Path, counts: pl.DataFrame) -> None:
+    """Refuse a second row of the counts of a function: whether they add up or repeat themselves is not known."""
+    again = counts.select(pl.struct(NAMES).is_first_distinct().not_()).to_series().arg_true()
     if len(again):
         line = int(again[0]) + FIRST_ROW_LINE
-        name = shown(str(table[names[-1]][int(again[0])]))
-        raise TraceError(f"{path}:{line}: {names[-1]} {name} was given in a line above; keep one of them")
+        name = shown(str(counts["HashFunction"][int(again[0])]))
+        raise TraceError(f"{path}:{line}: HashFunction {name} was given in a line above; keep one of them")

@@ -44,14 +44,14 @@ FIELDS = (
 )
 
 
-def read_azure2021(path: Path, options: ReadOptions) -> Trace:
+def read_azure2021(path: Path, options: ReadOptions, notes: list[str]) -> Trace:
     """Read the file; the module's table says by which rules.
 
     Raises:
         TraceError: the file is malformed; the text names file, line, field and remedy.
     """
     found = Gathering(path)
-    for rows in scan_table(path, FIELDS):
+    for rows in scan_table(path, FIELDS, notes):
         table = rows.table
         duration_ns = _ns(table["duration"].to_numpy())
         arrival_ns = _ns(table["end_timestamp"].to_numpy()) - duration_ns

@@ -40,7 +40,7 @@ FIELDS = (
 )
 
 
-def read_azure_llm(paths: Sequence[Path], options: ReadOptions) -> Trace:
+def read_azure_llm(paths: Sequence[Path], options: ReadOptions, notes: list[str]) -> Trace:
     """Read one file or several; the module's table says by which rules.
 
     Raises:
@@ -49,7 +49,7 @@ def read_azure_llm(paths: Sequence[Path], options: ReadOptions) -> Trace:
     found = Gathering(paths[0] if len(paths) == 1 else paths[0].parent)
     for path in paths:
         name = path.name.partition(".")[0]
-        for rows in scan_table(path, FIELDS):
+        for rows in scan_table(path, FIELDS, notes):
             table = rows.table
             context, generated = (table[field.name].to_numpy() for field in FIELDS[1:])
             found.add(

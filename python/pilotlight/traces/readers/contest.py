@@ -19,6 +19,7 @@ from pilotlight.traces.fields import Text, Whole, read_objects, shown
 from pilotlight.traces.lines import Block, read_blocks
 from pilotlight.traces.readers.contest_files import locate
 from pilotlight.traces.trace import MAX_MEMORY_MB, MAX_SPAN_MS, MAX_TIME_MS, NS_PER_MS, FunctionTable, Trace
+from pilotlight.traces.usual import NUMBER, usual_columns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,12 +44,10 @@ META_FIELDS = (
     Whole("initDurationInMs", 0, MAX_SPAN_MS, "milliseconds"),
 )
 
-# Fewer digits than an int64 holds; a number too large for its field is left to the careful way, which words the error.
-_NUMBER = r"(0|[1-9][0-9]{0,14})"
 USUAL_LINE = (
     r'^[ \t]*\{[ \t]*"metaKey"[ \t]*:[ \t]*"([^"\\\x00-\x1f]+)"[ \t]*'
-    rf',[ \t]*"startTime"[ \t]*:[ \t]*{_NUMBER}[ \t]*'
-    rf',[ \t]*"durationsInMs"[ \t]*:[ \t]*{_NUMBER}[ \t]*'
+    rf',[ \t]*"startTime"[ \t]*:[ \t]*{NUMBER}[ \t]*'
+    rf',[ \t]*"durationsInMs"[ \t]*:[ \t]*{NUMBER}[ \t]*'
     r',[ \t]*"statusCode"[ \t]*:[ \t]*(0|-?[1-9][0-9]{0,14})[ \t]*\}[ \t\r]*$'
 )
 
@@ -137,12 +136,10 @@ def read_metas(path: Path) -> FunctionTable:
 
 def _read_usual(block: Block, names: pl.Enum, previous_ms: int) -> _Requests | None:
     """Read a block whose every line has the usual shape and sense; None: read it carefully."""
-    fields = pl.Series(block.lines if block.lines[-1] else block.lines[:-1], dtype=pl.String).str.extract_groups(
-        USUAL_LINE
-    )
-    key, start, duration, status = (fields.struct.field(str(group)) for group in range(1, 5))
-    if len(key) == 0 or key.null_count():
+    columns = usual_columns(block, USUAL_LINE)
+    if columns is None:
         return None
+    key, start, duration, status = columns
     function = key.cast(names, strict=False)
     start_ms = start.cast(pl.Int64).to_numpy()
     duration_ms = duration.cast(pl.Int64).to_numpy()

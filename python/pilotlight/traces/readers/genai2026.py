@@ -8,10 +8,12 @@ loading latencies have the columns `timestamp_anon`, `value` (ms) and `container
 
 | what     | rule                                                                                                |
 |----------|-----------------------------------------------------------------------------------------------------|
-| function | the base model, `checkpoint_model_version_id`                                                       |
+| function | the base model, `checkpoint_model_version_id`; requests without one, whose model was not recorded,  |
+|          | are of one function, `UNNAMED`, and the notes count them                                            |
 | arrival  | `gmt_create`, to the second                                                                         |
 | duration | `exec_time_seconds`; a row without it was not executed: it is left out, and the notes count them    |
-| status   | 200 if `predict_status` is SUCCEED, else 500: the instance is taken as lost                         |
+| status   | 200 if `predict_status` is SUCCEED, empty, or PENDING or PROCESSING, which had not ended when the   |
+|          | table was written; else 500: the instance is taken as lost                                          |
 | start    | for each function one observed loading of a base model, drawn by the seed, and one of a LoRA        |
 |          | adapter if most of its requests use one: stages `base_model` and `lora`. They are not joined: the   |
 |          | tables of loading name no model. Without the tables: memory at `assumptions.LOAD_MB_PER_S`          |
@@ -46,13 +48,19 @@ if TYPE_CHECKING:
 
 MEMORY_MB = 16_384
 STATUS_FAILED = 500
+UNNAMED = "unnamed"
+"""The function of requests that name no base model."""
+
+NOT_LOST = ("SUCCEED", "PENDING", "PROCESSING", "")
+"""What `predict_status` says of requests that ended well, had not ended, or whose end was not recorded."""
+
 MODEL = "checkpoint_model_version_id"
 HEADER = ("gmt_create", "predict_status", "exec_time_seconds", MODEL)
 FIELDS = (
     Moment("gmt_create", "when the request was made"),
-    Text("predict_status", may_be_empty=True, meaning="SUCCEED or how else it ended"),
+    Text("predict_status", may_be_empty=True, meaning="SUCCEED or what else became of it"),
     Real("exec_time_seconds", 0, 10**9, "seconds", may_be_empty=True),
-    Text(MODEL, may_be_empty=False, meaning="the base model"),
+    Text(MODEL, may_be_empty=True, meaning="the base model"),
     Real("num_lora", 0, 10**6, "LoRA adapters", may_be_empty=True),
 )
 LATENCY = Real("value", 0, MAX_SPAN_MS, "milliseconds")
@@ -62,39 +70,52 @@ TABLES = {BASE_MODEL: ("base_model_update_latency", "basemodel_update_latency"),
 
 
 class GenAi2026(NamedTuple):
-    """What was read, and how many rows were not: requests that were not executed."""
+    """What was read.
+
+    Attributes:
+        trace: the requests that were executed.
+        left_out: how many were not.
+        unnamed: how many of the trace's name no base model.
+    """
 
     trace: Trace
     left_out: int
+    unnamed: int
 
 
-def read_genai2026(requests: Path, others: Sequence[Path], options: ReadOptions) -> GenAi2026:
+def read_genai2026(requests: Path, others: Sequence[Path], options: ReadOptions, notes: list[str]) -> GenAi2026:
     """Read the requests, and of the other files those that are latency tables; the module's table says how.
 
     Raises:
         TraceError: a file is malformed; the text names file, line, field and remedy.
     """
-    found, left_out = Gathering(requests), 0
+    found, left_out, unnamed = Gathering(requests), 0, 0
     adapted: dict[str, list[int]] = {}
-    for rows in scan_table(requests, FIELDS):
+    for rows in scan_table(requests, FIELDS, notes):
         table = rows.table.filter(pl.col("exec_time_seconds").is_not_null())
         left_out += rows.table.height - table.height
-        status = np.where(table["predict_status"] == "SUCCEED", STATUS_OK, STATUS_FAILED).astype(np.int32)
+        unnamed += int((table[MODEL] == "").sum())
+        table = table.with_columns(pl.col(MODEL).replace("", UNNAMED))
+        status = np.where(table["predict_status"].is_in(NOT_LOST), STATUS_OK, STATUS_FAILED).astype(np.int32)
         duration_ns = np.rint(table["exec_time_seconds"].to_numpy() * NS_PER_S).astype(np.uint64)
         found.add(table[MODEL], table["gmt_create"].to_numpy(), duration_ns, status=status)
         uses = table.group_by(MODEL).agg(pl.len(), (pl.col("num_lora") > 0).sum().alias("adapted"))
         for model, count, using in uses.iter_rows():
             so_far = adapted.setdefault(model, [0, 0])
             so_far[0], so_far[1] = so_far[0] + count, so_far[1] + using
-    latencies = {stage: _latencies(others, names) for stage, names in TABLES.items()}
+    latencies = {stage: _latencies(others, names, notes) for stage, names in TABLES.items()}
     mostly = {model for model, (count, using) in adapted.items() if using > count / 2}
     trace = found.trace(lambda keys, longest_ns: _functions(keys, longest_ns, latencies, mostly, options))
-    return GenAi2026(trace, left_out)
+    if left_out:
+        notes.append(f"{requests}: {left_out} requests were not executed; they are left out")
+    if unnamed:
+        notes.append(f"{requests}: requests that name no base model: {unnamed}; they are of one function, {UNNAMED!r}")
+    return GenAi2026(trace, left_out, unnamed)
 
 
-def _latencies(paths: Sequence[Path], names: tuple[str, ...]) -> NDArray[np.float64]:
+def _latencies(paths: Sequence[Path], names: tuple[str, ...], notes: list[str]) -> NDArray[np.float64]:
     """Read the tables of one kind of loading, in ms; empty if there is none."""
-    tables = [read_table(path, (LATENCY,))["value"].to_numpy() for path in paths if path.name.startswith(names)]
+    tables = [read_table(path, (LATENCY,), notes)["value"].to_numpy() for path in paths if path.name.startswith(names)]
     return np.concatenate(tables) if tables else np.zeros(0)
 
 

@@ -48,7 +48,7 @@ TIME = Real("time", 0, 10**9, "seconds from the start")
 MAX_COUNT = 10**9
 
 
-def read_huawei2023(folder: Path, options: ReadOptions) -> Trace:
+def read_huawei2023(folder: Path, options: ReadOptions, notes: list[str]) -> Trace:
     """Read the folder; the module's table says by which rules.
 
     Raises:
@@ -61,8 +61,8 @@ def read_huawei2023(folder: Path, options: ReadOptions) -> Trace:
     rng = np.random.Generator(np.random.PCG64(options.seed))
     found = Gathering(folder)
     for day in days:
-        _add_day(found, day, slot, options, rng)
-    return found.trace(lambda keys, longest_ns: _functions(folder, keys, longest_ns, options))
+        _add_day(found, day, slot, options, rng, notes=notes)
+    return found.trace(lambda keys, longest_ns: _functions(folder, keys, longest_ns, options, notes))
 
 
 def day_files(folder: Path) -> list[Path]:
@@ -70,14 +70,16 @@ def day_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("day_*") if path.name.endswith((".csv", ".csv.gz")))
 
 
-def _add_day(found: Gathering, day: Path, slot: str, options: ReadOptions, rng: np.random.Generator) -> None:
+def _add_day(
+    found: Gathering, day: Path, slot: str, options: ReadOptions, rng: np.random.Generator, *, notes: list[str]
+) -> None:
     """Make the requests of one table."""
     place = placement_named(options.placement)
     ids = _functions_of(day)
     names = pl.Series(ids, dtype=pl.String)
-    durations_ns = _Durations(day.parent.parent / f"function_delay_{slot}" / day.name, ids, options)
+    durations_ns = _Durations(day.parent.parent / f"function_delay_{slot}" / day.name, ids, options, notes)
     fields = (TIME, *(Real(name, 0, MAX_COUNT, f"requests in a {slot}", may_be_empty=True) for name in ids))
-    for rows in scan_table(day, fields):
+    for rows in scan_table(day, fields, notes):
         counts = np.rint(rows.table.drop("time").fill_null(0).to_numpy()).astype(np.int64)
         for time_s, here in zip(rows.table["time"].to_list(), counts, strict=True):
             total = int(here.sum())
@@ -95,7 +97,7 @@ def _add_day(found: Gathering, day: Path, slot: str, options: ReadOptions, rng: 
 class _Durations:
     """The mean durations of one day, by time and function."""
 
-    def __init__(self, path: Path, ids: list[str], options: ReadOptions) -> None:
+    def __init__(self, path: Path, ids: list[str], options: ReadOptions, notes: list[str]) -> None:
         self._usual = np.full(len(ids), round(options.duration_ms * NS_PER_MS), dtype=np.uint64)
         self._rows: dict[float, NDArray[np.uint64]] = {}
         if not path.is_file():
@@ -106,7 +108,7 @@ class _Durations:
             return
         columns = np.array([index for index, name in enumerate(ids) if name in here], dtype=np.int64)
         fields = (TIME, *(Real(name, 0, MAX_SPAN_MS, "milliseconds", may_be_empty=True) for name in told))
-        table = read_table(path, fields)
+        table = read_table(path, fields, notes)
         means_ms = table.drop("time").cast(pl.Float64).to_numpy()
         for time_s, means in zip(table["time"].to_list(), means_ms, strict=True):
             known = ~np.isnan(means)
@@ -119,14 +121,16 @@ class _Durations:
         return self._rows.get(time_s, self._usual)
 
 
-def _functions(folder: Path, keys: list[str], longest_ns: NDArray[np.uint64], options: ReadOptions) -> FunctionTable:
+def _functions(
+    folder: Path, keys: list[str], longest_ns: NDArray[np.uint64], options: ReadOptions, notes: list[str]
+) -> FunctionTable:
     """Make the function table."""
-    known = _memories_mb(folder)
+    known = _memories_mb(folder, notes)
     memories = np.array([known.get(key, 0) for key in keys], dtype=np.uint64)
     return plain_functions(keys, longest_ns, seed=options.seed, memory_mb=options.memory_mb, memories_mb=memories)
 
 
-def _memories_mb(folder: Path) -> dict[str, int]:
+def _memories_mb(folder: Path, notes: list[str]) -> dict[str, int]:
     """Work out the memory of one pod of each function, on the first day whose limits and instances are both there."""
     for limits in day_files(folder / "memory_limit_minute"):
         instances = folder / "instances_minute" / limits.name
@@ -134,7 +138,7 @@ def _memories_mb(folder: Path) -> dict[str, int]:
             continue
         ids = [name for name in _functions_of(limits) if name in _functions_of(instances)]
         totals_mb, pods = (
-            read_table(path, [Real(name, 0, 1e15, meaning, may_be_empty=True) for name in ids])
+            read_table(path, [Real(name, 0, 1e15, meaning, may_be_empty=True) for name in ids], notes)
             for path, meaning in ((limits, "MB"), (instances, "instances"))
         )
         if totals_mb.height != pods.height:

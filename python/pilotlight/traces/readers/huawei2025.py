@@ -100,7 +100,7 @@ def sort_out(paths: Sequence[Path]) -> HuaweiFiles:
     return files
 
 
-def read_huawei2025(given: Path, paths: Sequence[Path], options: ReadOptions) -> Trace:
+def read_huawei2025(given: Path, paths: Sequence[Path], options: ReadOptions, notes: list[str]) -> Trace:
     """Read the files of the path given; the module's table says by which rules.
 
     Raises:
@@ -111,10 +111,10 @@ def read_huawei2025(given: Path, paths: Sequence[Path], options: ReadOptions) ->
         raise TraceError(f"{given}: no table has a column {REQUESTS}; give the table of requests, or put it there")
     found = Gathering(files.requests[0])
     for path in files.requests:
-        for rows in scan_table(path, REQUEST_FIELDS):
+        for rows in scan_table(path, REQUEST_FIELDS, notes):
             duration_ns = _ns(rows.table["totalCost_worker"])
             found.add(_keys(path, rows), _ns(rows.table[REQUESTS]) - duration_ns, duration_ns.view(np.uint64))
-    return found.trace(lambda keys, longest_ns: _functions(keys, longest_ns, files, options))
+    return found.trace(lambda keys, longest_ns: _functions(keys, longest_ns, files, options, notes))
 
 
 def _keys(path: Path, rows: Rows) -> pl.Series:
@@ -132,14 +132,14 @@ def _keys(path: Path, rows: Rows) -> pl.Series:
 
 
 def _functions(
-    keys: list[str], longest_ns: NDArray[np.uint64], files: HuaweiFiles, options: ReadOptions
+    keys: list[str], longest_ns: NDArray[np.uint64], files: HuaweiFiles, options: ReadOptions, notes: list[str]
 ) -> FunctionTable:
     """Make the function table."""
     names = pl.Series(keys, dtype=pl.String)
     memory_mb = (
         names.str.extract(r"-(\d+)$").cast(pl.Int64, strict=False).clip(0, MAX_MEMORY_MB).fill_null(MAX_MEMORY_MB)
     )
-    runtimes, triggers = _told(files.functions, keys)
+    runtimes, triggers = _told(files.functions, keys, notes)
     table = plain_functions(
         keys,
         longest_ns,
@@ -150,25 +150,25 @@ def _functions(
         apps=[key.split("---")[1] for key in keys],
         triggers=triggers,
     )
-    return _with_starts(table, files.cold_starts) if files.cold_starts else table
+    return _with_starts(table, files.cold_starts, notes) if files.cold_starts else table
 
 
-def _told(paths: list[Path], keys: list[str]) -> tuple[list[str], list[str] | None]:
+def _told(paths: list[Path], keys: list[str], notes: list[str]) -> tuple[list[str], list[str] | None]:
     """Look up runtimes and triggers."""
     if not paths:
         return [""] * len(keys), None
-    told = {row[0]: row[1:] for path in paths for row in read_table(path, FUNCTION_FIELDS).iter_rows()}
+    told = {row[0]: row[1:] for path in paths for row in read_table(path, FUNCTION_FIELDS, notes).iter_rows()}
     pairs = [told.get(key, ("", "")) for key in keys]
     return [runtime for runtime, _ in pairs], [trigger for _, trigger in pairs]
 
 
-def _with_starts(table: FunctionTable, paths: list[Path]) -> FunctionTable:
+def _with_starts(table: FunctionTable, paths: list[Path], notes: list[str]) -> FunctionTable:
     """Give each function the parts of its median cold start."""
     columns = (COLD_STARTS, ALLOCATION, *STAGES.values())
     blocks = [
         rows.table.select(_keys(path, rows).alias("key"), *columns)
         for path in paths
-        for rows in scan_table(path, START_FIELDS)
+        for rows in scan_table(path, START_FIELDS, notes)
     ]
     events = pl.concat(blocks).sort(COLD_STARTS, maintain_order=True)
     usual = events[(events.height - 1) // 2]

@@ -26,17 +26,28 @@ from pilotlight.traces.gathering import Gathering
 from pilotlight.traces.lines import read_blocks
 from pilotlight.traces.tokens import token_durations_ns, tokens_field
 from pilotlight.traces.trace import MAX_SPAN_MS, NS_PER_MS
+from pilotlight.traces.usual import NUMBER, usual_columns
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from pilotlight.traces.lines import Block
     from pilotlight.traces.read_options import ReadOptions
     from pilotlight.traces.trace import Trace
 
+INPUT = "input_length"
 FIELDS = (
     Whole("timestamp", 0, MAX_SPAN_MS, "milliseconds from the start"),
-    tokens_field("input_length", "tokens of the prompt"),
+    tokens_field(INPUT, "tokens of the prompt"),
     tokens_field("output_length", "tokens of the answer"),
+)
+
+
+USUAL_LINE = (
+    rf'^\{{"timestamp": {NUMBER}, "input_length": {NUMBER}, "output_length": {NUMBER}'
+    r'(?:, "hash_ids": \[(?:\d+(?:, ?\d+)*)?\])?\}\r?$'
 )
 
 
@@ -49,7 +60,7 @@ def read_mooncake(path: Path, options: ReadOptions) -> Trace:
     name = path.name.partition(".")[0]
     found = Gathering(path)
     for block in read_blocks(path):
-        rows = np.array([values for _, values in read_objects(block, FIELDS)], dtype=np.int64).reshape(-1, len(FIELDS))
+        rows = _rows(block)
         context, generated = (rows[:, column].astype(np.uint32) for column in (1, 2))
         found.add(
             pl.repeat(name, len(rows), dtype=pl.String, eager=True),
@@ -59,3 +70,13 @@ def read_mooncake(path: Path, options: ReadOptions) -> Trace:
             generated_tokens=generated,
         )
     return found.trace(partial(model_functions, memory_mb=options.memory_mb))
+
+
+def _rows(block: Block) -> NDArray[np.int64]:
+    """Read the fields of each line, shape (n, fields)."""
+    columns = usual_columns(block, USUAL_LINE)
+    if columns is not None:
+        rows = np.column_stack([column.cast(pl.Int64).to_numpy() for column in columns])
+        if all(int(rows[:, place].max()) <= field.high for place, field in enumerate(FIELDS)):
+            return rows
+    return np.array([values for _, values in read_objects(block, FIELDS)], dtype=np.int64).reshape(-1, len(FIELDS))

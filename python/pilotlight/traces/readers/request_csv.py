@@ -78,7 +78,7 @@ def parse_columns(text: str) -> dict[str, str]:
     return found
 
 
-def read_request_csv(path: Path, options: ReadOptions) -> Trace:
+def read_request_csv(path: Path, options: ReadOptions, notes: list[str]) -> Trace:
     """Read the file; the module's table says by which rules.
 
     Raises:
@@ -86,7 +86,7 @@ def read_request_csv(path: Path, options: ReadOptions) -> Trace:
     """
     roles = _roles(path, options)
     found, known = Gathering(path), _Known(options)
-    for rows in scan_table(path, [role.field for role in roles.values()]):
+    for rows in scan_table(path, [role.field for role in roles.values()], notes):
         columns = {name: rows.table[role.field.name] for name, role in roles.items()}
         times = {name: _ns(columns[name], roles[name].unit_ns) for name in TIMES if name in roles}
         tokens = {name: columns[name].to_numpy().astype(np.uint32) for name in TOKENS if name in roles}
