@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry
 
 from pilotlight import __version__
 from pilotlight._core import Scaler
+from pilotlight.config import split_address
 from pilotlight.platform.grpc import GrpcPlatform
 from pilotlight.platform.sim import SimPlatform
 from pilotlight.server.front import make_front
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pilotlight.config import ServeConfig
     from pilotlight.platform.base import Platform
 
+_ALL_ADDRESSES = ("0.0.0.0", "::", "0", "*")  # noqa: S104 - to be warned of
 _STOP_GRACE_S = 0.5
 _SWITCH_INTERVAL_S = 0.0002
 _POLL_S = 0.01
@@ -82,6 +84,13 @@ class App:
             ConfigError: an address cannot be bound.
         """
         config = self.config
+        if is_open_to_all(config):
+            _log.warning(
+                "whoever reaches this machine can call the scaler",
+                address=config.address,
+                remedy="set auth_token_file (and TLS: tls_certificate, tls_key), or listen on one address, such as "
+                "127.0.0.1:9001",
+            )
         if config.metrics_address:
             self._metrics = MetricsServer(config.metrics_address, self._registry)
         self.host.start()
@@ -123,6 +132,12 @@ class App:
         """Instances that serve a request, and slots that cannot be destroyed because their start has not ended."""
         slots = self.scaler.snapshot(time.monotonic_ns())["slots"]
         return int(slots["busy"] + slots["starting"])
+
+
+def is_open_to_all(config: ServeConfig) -> bool:
+    """Say whether the settings listen on all addresses with neither TLS nor a token."""
+    host, _ = split_address(config.address)
+    return host in _ALL_ADDRESSES and not (config.tls_certificate or config.auth_token_file)
 
 
 def make_platform(config: ServeConfig) -> Platform:

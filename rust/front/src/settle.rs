@@ -3,7 +3,7 @@
 use pilotlight_core::{Command, DestroyReason, FunctionId, Nanos, RequestTag, SlotId, WaiterId, WakeError};
 
 use crate::instance_id;
-use crate::refusal::Unserved;
+use crate::refusal::{Unserved, cut};
 use crate::service::Service;
 use crate::waiting::{Answer, Caller, Request, Verdict};
 use crate::wire::{AssignReply, Assignment, Status};
@@ -125,7 +125,7 @@ impl Service {
 
 fn explain(error: WakeError, failure: Option<&str>) -> String {
     match (error, failure) {
-        (WakeError::StartFailed, Some(reason)) => format!("{error}: {reason}"),
+        (WakeError::StartFailed, Some(reason)) => cut(&format!("{error}: {reason}")).to_owned(),
         _ => error.to_string(),
     }
 }
