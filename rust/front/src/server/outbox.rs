@@ -17,7 +17,7 @@ use crate::settle::Binding;
 
 /// Replies that went into the socket and whose late reset is still understood: those of a network's round trip at full load. Resets are
 /// rare, and memory is every connection's.
-const REMEMBERED: usize = 1024;
+const REMEMBERED: usize = 512;
 
 /// One connection's instances that are on their way to its client. Dropped with the connection, it returns those that did not leave.
 #[derive(Debug)]
@@ -73,12 +73,14 @@ impl Outbox {
     /// Follows what the client sent: a stream that it resets returns its instance.
     pub(super) fn heard(&self, bytes: &[u8]) {
         let mut undelivered = Vec::new();
-        let Way { bindings, incoming, .. } = &mut *self.lock();
-        incoming.pass(bytes, |frame| {
-            if let Passed::Reset(stream) = frame {
-                undelivered.extend(bindings.remove(&stream));
-            }
-        });
+        {
+            let Way { bindings, incoming, .. } = &mut *self.lock();
+            incoming.pass(bytes, |frame| {
+                if let Passed::Reset(stream) = frame {
+                    undelivered.extend(bindings.remove(&stream));
+                }
+            });
+        }
         for binding in undelivered {
             self.shared.release(binding);
         }
