@@ -151,6 +151,16 @@ class ServeConfig(BaseSettings):
         le=1_000_000,
         description="`native`: connections open at once before further ones are closed as they come.",
     )
+    max_streams: int = Field(
+        6000,
+        ge=6,
+        le=1_000_000,
+        description=(
+            "Calls open at once on one connection; a client keeps further ones back. Five of six may be requests that "
+            "wait, so that the Idle which frees an instance gets through. With grpcio each costs up to 20 KiB and its "
+            "metadata."
+        ),
+    )
     platform: Literal["grpc", "sim"] = Field(
         "grpc",
         description=(

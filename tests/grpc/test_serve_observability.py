@@ -7,6 +7,8 @@ import time
 import urllib.request
 from typing import TYPE_CHECKING
 
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
@@ -120,17 +122,32 @@ async def test_a_platform_that_does_not_answer_is_down_until_it_does(start_scale
     watch.cancel()
 
 
-async def test_reflection_lists_the_services(start_scaler: Starter) -> None:
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_reflection_lists_and_describes_the_services_that_are_served(start_scaler: Starter, version: str) -> None:
     scaler = await start_scaler()
-    stub = reflection_pb2_grpc.ServerReflectionStub(scaler.client.channel)
+    ask = scaler.client.channel.stream_stream(
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    services = [
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+        "serverless.simulator.Scaler",
+    ]
     requests = [
         reflection_pb2.ServerReflectionRequest(list_services=""),
-        reflection_pb2.ServerReflectionRequest(file_containing_symbol="serverless.simulator.Scaler"),
+        *(reflection_pb2.ServerReflectionRequest(file_containing_symbol=name) for name in services),
     ]
-    listed, described = [reply async for reply in stub.ServerReflectionInfo(iter(requests), timeout=10)]
-    names = {service.name for service in listed.list_services_response.service}
-    assert {"serverless.simulator.Scaler", "grpc.health.v1.Health"} <= names
-    assert described.file_descriptor_response.file_descriptor_proto
+    listed, *described = [reply async for reply in ask(iter(requests), timeout=10)]
+    assert sorted(service.name for service in listed.list_services_response.service) == services
+    for name, reply in zip(services, described, strict=True):
+        (file,) = reply.file_descriptor_response.file_descriptor_proto
+        file = descriptor_pb2.FileDescriptorProto.FromString(file)
+        assert name in {f"{file.package}.{service.name}" for service in file.service}
+        # It holds together: every name that it uses is described in it.
+        descriptor_pool.DescriptorPool().Add(file)
 
 
 async def test_open_reflection_streams_keep_nobody_from_health(start_scaler: Starter) -> None:

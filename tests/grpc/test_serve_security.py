@@ -12,8 +12,10 @@ import structlog.testing
 import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from pilotlight.config import load
 from pilotlight.errors import ConfigError
 from pilotlight.server import grpcio_guard, grpcio_versions
+from pilotlight.server.app import is_open_to_all
 from pilotlight.server.grpcio_aio import AioFront
 from pilotlight.server.grpcio_queue import QueueFront
 from pilotlight.wire import simulator_pb2 as pb
@@ -192,3 +194,33 @@ class TestTheGuard:
 
 def _request() -> pb.AssignRequest:
     return pb.AssignRequest(request_id="r", meta_data=pb.Meta(key="f", runtime="python", memory_in_mb=128))
+
+
+@pytest.mark.parametrize(
+    ("settings", "open_to_all"),
+    [
+        ({"address": "0.0.0.0:9001"}, True),
+        ({"address": "[::]:9001"}, True),
+        ({"address": "127.0.0.1:9001"}, False),
+        ({"address": "[::1]:9001"}, False),
+        ({"address": "0.0.0.0:9001", "auth_token_file": "token"}, False),
+        ({"address": "0.0.0.0:9001", "tls_certificate": "chain.pem", "tls_key": "key.pem"}, False),
+    ],
+)
+def test_all_addresses_without_tls_and_token_are_open_to_all(settings: dict[str, str], open_to_all: bool) -> None:
+    assert is_open_to_all(load(settings)) is open_to_all
+
+
+async def test_a_scaler_that_is_open_to_all_says_so_once(
+    start_scaler: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warning = "whoever reaches this machine can call the scaler"
+    with structlog.testing.capture_logs() as lines:
+        await start_scaler()
+    assert [line for line in lines if line["event"] == warning] == []
+    monkeypatch.setattr("pilotlight.server.app.is_open_to_all", lambda _config: True)
+    with structlog.testing.capture_logs() as lines:
+        await start_scaler()
+    (line,) = [line for line in lines if line["event"] == warning]
+    assert line["log_level"] == "warning"
+    assert "auth_token_file" in line["remedy"]

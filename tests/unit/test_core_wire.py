@@ -141,3 +141,18 @@ def test_a_text_that_nobody_needs_is_refused(field: str) -> None:
     setattr(request if field == "request_id" else request.meta_data, field, "x" * 1025)
     with pytest.raises(InvalidRequest, match=f"{field} has 1025 bytes: allowed are 1024"):
         Scaler().assign(1, request.SerializeToString())
+
+
+def test_a_platforms_long_reason_reaches_the_client_in_short() -> None:
+    scaler = Scaler(start_attempts=1)
+    outcome = scaler.assign(0, GOOD.SerializeToString())
+    assert isinstance(outcome, Outcome)
+    (create,) = outcome.commands
+    assert isinstance(create, CreateSlot)
+    wakes = [
+        command for command in scaler.start_failed(1, create.slot, "create", "ü" * 100_000) if isinstance(command, Wake)
+    ]
+    assert wakes[0].error is not None
+    _, text = wakes[0].error
+    assert "üüü" in text
+    assert len(text.encode()) <= 1024

@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 
 from pilotlight import __version__
 from pilotlight._core import Scaler
+from pilotlight.config import split_address
 from pilotlight.descriptors import allow_connections
 from pilotlight.platform.grpc import GrpcPlatform, awaited_longest
 from pilotlight.platform.sim import SimPlatform
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pilotlight.config import ServeConfig
     from pilotlight.platform.base import Platform
 
+_ALL_ADDRESSES = ("0.0.0.0", "::", "0", "*")  # noqa: S104 - to be warned of
 _STOP_GRACE_S = 0.5
 _SWITCH_INTERVAL_S = 0.0002
 _POLL_S = 0.01
@@ -86,6 +88,13 @@ class App:
             ConfigError: an address cannot be bound.
         """
         config = self.config
+        if is_open_to_all(config):
+            _log.warning(
+                "whoever reaches this machine can call the scaler",
+                address=config.address,
+                remedy="set auth_token_file (and TLS: tls_certificate, tls_key), or listen on one address, such as "
+                "127.0.0.1:9001",
+            )
         if config.metrics_address:
             self._metrics = MetricsServer(config.metrics_address, self._registry)
         self.host.start()
@@ -155,6 +164,12 @@ class App:
     def _end_platform_health(self) -> None:
         if self._platform_health is not None:
             self._platform_health.cancel()
+
+
+def is_open_to_all(config: ServeConfig) -> bool:
+    """Say whether the settings listen on all addresses with neither TLS nor a token."""
+    host, _ = split_address(config.address)
+    return host in _ALL_ADDRESSES and not (config.tls_certificate or config.auth_token_file)
 
 
 def make_platform(config: ServeConfig) -> Platform:

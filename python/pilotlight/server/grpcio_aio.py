@@ -14,8 +14,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from pilotlight.errors import ConfigError
+from pilotlight.server import grpcio_log, grpcio_reflection
 from pilotlight.server.auth import REFUSAL, BearerToken
-from pilotlight.server.grpcio_listen import bind, health_status, server_options
+from pilotlight.server.grpcio_crowd import Crowd
+from pilotlight.server.grpcio_listen import bind, health_status, most_waits, server_options
 from pilotlight.server.handlers import PLATFORM, SERVICE, Handlers
 
 if TYPE_CHECKING:
@@ -39,10 +41,17 @@ class AioFront:
     def __init__(self, config: ServeConfig, scaler: Scaler, host: Host) -> None:
         self._config = config
         self._health = health.aio.HealthServicer()
-        self._server = grpc.aio.server(interceptors=_interceptors(config), options=server_options(config))
-        self._server.add_registered_method_handlers(SERVICE, Handlers(scaler, host).methods())
+        grpcio_log.bound()
+        self._server = grpc.aio.server(
+            interceptors=_interceptors(config),
+            options=server_options(config),
+            maximum_concurrent_rpcs=config.max_waiting + config.max_streams,
+        )
+        handlers = Handlers(scaler, host, Crowd(most_waits(config)))
+        methods = handlers.methods(intercepted=bool(config.grpcio_interceptors))
+        self._server.add_registered_method_handlers(SERVICE, methods)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        grpcio_reflection.add_to(self._server, reflection.aio.ReflectionServicer)
 
     async def listen(self) -> str:
         """Bind and serve; see `Front`."""
@@ -95,7 +104,7 @@ class _TokenInterceptor(grpc.aio.ServerInterceptor):
         if not details.method.startswith(f"/{SERVICE}/") or self._token.accepts(details.invocation_metadata):
             return await continuation(details)
 
-        async def refuse(_request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        async def refuse(_requests: object, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, REFUSAL)
 
-        return grpc.unary_unary_rpc_method_handler(refuse)
+        return grpc.stream_unary_rpc_method_handler(refuse)  # answered before its message is there

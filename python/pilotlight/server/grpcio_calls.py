@@ -20,7 +20,9 @@ import structlog
 from pilotlight._core import Wake
 from pilotlight.errors import PilotlightError
 from pilotlight.server.auth import REFUSAL
+from pilotlight.server.grpcio_crowd import Crowd
 from pilotlight.server.grpcio_guard import cygrpc
+from pilotlight.server.grpcio_listen import CROWDED, most_waits
 from pilotlight.server.grpcio_replies import NO_FLAGS, refuse, reply, reply_anyway
 from pilotlight.server.grpcio_waits import Waits
 from pilotlight.server.handlers import SERVICE, STATUS, deadline_ns
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from pilotlight._core import Command, Scaler
+    from pilotlight.config import ServeConfig
     from pilotlight.server.auth import BearerToken
     from pilotlight.server.host import Host
     from pilotlight.server.mailbox import Mailbox
@@ -55,18 +58,29 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
         host: carries out what the engine asks for besides the reply.
         mailbox: leads to the host's event loop.
         token: what a call must carry; None: nothing.
+        config: the limits on calls that are open.
     """
 
     def __new__(cls, *_arguments: object) -> Self:
         """Keep the arguments from Cython's constructor, which has its own."""
         return super().__new__(cls)  # type: ignore[no-any-return]
 
-    def __init__(self, scaler: Scaler, host: Host, mailbox: Mailbox, token: BearerToken | None) -> None:
+    def __init__(
+        self,
+        scaler: Scaler,
+        host: Host,
+        mailbox: Mailbox,
+        token: BearerToken | None,
+        config: ServeConfig,
+    ) -> None:
         self._scaler = scaler
         self._host = host
         self._mailbox = mailbox
         self._token = token
         self._waits = Waits(host, mailbox)
+        self._crowd = Crowd(most_waits(config))
+        self._most_unread = config.max_streams
+        self._unread: dict[Any, bool] = {}
         self._server: Any = None
         self._assign_came: partial[None] = partial(self._came, ASSIGN, self._assign)
         self._idle_came: partial[None] = partial(self._came, IDLE, self._idle)
@@ -110,6 +124,9 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
             deadline_s = event.call_details.deadline
             read = (cygrpc.ReceiveMessageOperation(NO_FLAGS),)
             call.start_server_batch(read, partial(handle, call, deadline_s))
+            self._unread[call] = True
+            if len(self._unread) > self._most_unread:
+                self._refuse_oldest()
         else:
             refuse(call, grpc.StatusCode.UNAUTHENTICATED, REFUSAL)
         try:
@@ -117,10 +134,29 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
         except ValueError:  # the server shuts down, and takes no request for a call any more
             return
 
-    def _assign(self, call: Any, deadline_s: float, event: Any) -> None:  # noqa: ANN401
+    @property
+    def unread(self) -> int:
+        """Calls whose message has not come."""
+        return len(self._unread)
+
+    def _refuse_oldest(self) -> None:
+        """Make room: an honest client's message comes at once, so the oldest call without one is the least so."""
+        oldest = next(iter(self._unread))
+        del self._unread[oldest]
+        refuse(oldest, grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls are open: retry later")
+
+    def _message(self, call: Any, event: Any) -> Any:  # noqa: ANN401
+        """Return a call's message; None: it is over already."""
+        if self._unread.pop(call, None) is None:  # refused meanwhile
+            return None
         request = event.batch_operations[0].message()
         if request is None:  # too large, which gRPC has answered, or the client has gone
             refuse(call, grpc.StatusCode.INTERNAL, "the call carries no message")
+        return request
+
+    def _assign(self, call: Any, deadline_s: float, event: Any) -> None:  # noqa: ANN401
+        request = self._message(call, event)
+        if request is None:
             return
         now_ns = time.monotonic_ns()
         deadline = None
@@ -130,6 +166,9 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
                 refuse(call, grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the request was read")
                 return
             deadline = deadline_ns(now_ns, remaining_s)
+        if self._crowd.is_full(call):
+            refuse(call, grpc.StatusCode.RESOURCE_EXHAUSTED, CROWDED)
+            return
         try:
             outcome = self._scaler.assign(now_ns, request, deadline)
         except PilotlightError as error:
@@ -145,15 +184,14 @@ class CallQueue(cygrpc.CompletionQueue):  # type: ignore[misc]
             self._carry_out(outcome.commands)
         elif outcome.waiter is not None:
             self._carry_out(outcome.commands)
-            self._waits.begin(call, outcome.waiter)
+            self._waits.begin(call, outcome.waiter, partial(self._crowd.leave, self._crowd.enter(call)))
         else:
             refuse(call, grpc.StatusCode.UNKNOWN, "the engine failed on an Assign")
             raise RuntimeError("an Assign came back with neither a reply nor a waiter")
 
     def _idle(self, call: Any, _deadline_s: float, event: Any) -> None:  # noqa: ANN401
-        request = event.batch_operations[0].message()
+        request = self._message(call, event)
         if request is None:
-            refuse(call, grpc.StatusCode.INTERNAL, "the call carries no message")
             return
         try:
             outcome = self._scaler.idle(time.monotonic_ns(), request)

@@ -26,7 +26,7 @@ _STATE: Final = ("completion_queue", "server")
 _NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "CompletionQueue": ("poll",),
     "Server": ("register_completion_queue", "register_method", "request_registered_call", "add_http2_port"),
-    "Call": ("start_server_batch",),
+    "Call": ("peer", "start_server_batch"),
     "CompletionType": ("queue_timeout",),
     "CallDetails": ("deadline",),
     "RequestCallEvent": ("call", "call_details", "invocation_metadata", "success", "tag"),

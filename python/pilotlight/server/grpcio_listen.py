@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import grpc.aio
@@ -15,7 +15,24 @@ if TYPE_CHECKING:
     from pilotlight.config import ServeConfig
 
 _LARGEST_REQUEST = 1 << 20
-_LARGEST_BURST = 1_000_000
+_LARGEST_METADATA = 16 << 10
+
+_CONNECTIONS_UNREAD = 4
+"""Connections whose every call may have come and not be looked at yet; what comes then is refused."""
+
+_CALLS_PER_SPARE_ONE = 6
+"""One of so many calls that a connection may have open is kept from requests that wait."""
+
+_PATIENCE_S = 20
+"""How long a client may take to greet, and to answer a ping."""
+
+CROWDED: Final = "too many requests wait on this connection: retry later, or on another connection"
+"""What a client reads that has `most_waits` requests waiting."""
+
+
+def most_waits(config: ServeConfig) -> int:
+    """Return how many requests may wait on one connection."""
+    return config.max_streams - config.max_streams // _CALLS_PER_SPARE_ONE
 
 
 def server_options(config: ServeConfig) -> list[tuple[str, Any]]:
@@ -23,14 +40,21 @@ def server_options(config: ServeConfig) -> list[tuple[str, Any]]:
     options: list[tuple[str, Any]] = [
         ("grpc.so_reuseport", 0),  # a second scaler on the port must fail, not take half of the calls
         ("grpc.max_receive_message_length", _LARGEST_REQUEST),
-        # Calls that came and were not read yet; beyond 1000 gRPC would refuse some of them. `max_waiting` is the limit.
-        ("grpc.server.max_pending_requests", _LARGEST_BURST),
-        ("grpc.server.max_pending_requests_hard_limit", _LARGEST_BURST),
-        ("grpc.http2.min_ping_interval_without_data_ms", 5000),  # clients may ping more often than every five minutes
+        ("grpc.max_metadata_size", _LARGEST_METADATA),  # both: below the second gRPC refuses some calls by chance
+        ("grpc.absolute_max_metadata_size", _LARGEST_METADATA),
+        # A call costs memory from its headers on, also once its client has reset it.
+        ("grpc.max_concurrent_streams", config.max_streams),
+        ("grpc.server.max_pending_requests", _CONNECTIONS_UNREAD * config.max_streams),
+        ("grpc.server.max_pending_requests_hard_limit", _CONNECTIONS_UNREAD * config.max_streams),
+        ("grpc.http2.max_ping_strikes", 0),  # no ping is one too many; otherwise a client that waits is sent away
         ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.server_handshake_timeout_ms", _PATIENCE_S * 1000),
     ]
     if config.grpc_keepalive:
-        options.append(("grpc.keepalive_time_ms", round(config.grpc_keepalive * 1000)))
+        options += [
+            ("grpc.keepalive_time_ms", round(config.grpc_keepalive * 1000)),
+            ("grpc.keepalive_timeout_ms", round(min(config.grpc_keepalive, _PATIENCE_S) * 1000)),
+        ]
     return options
 
 

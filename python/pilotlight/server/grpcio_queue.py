@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
+from pilotlight.server import grpcio_log, grpcio_reflection
 from pilotlight.server.auth import BearerToken
 from pilotlight.server.grpcio_calls import CallQueue
 from pilotlight.server.grpcio_guard import cygrpc
@@ -51,13 +51,14 @@ class QueueFront:
     def __init__(self, config: ServeConfig, scaler: Scaler, host: Host) -> None:
         self._config = config
         token = BearerToken.from_file(config.auth_token_file) if config.auth_token_file else None
-        self._calls = CallQueue(scaler, host, Mailbox(asyncio.get_running_loop()), token)
+        grpcio_log.bound()
+        self._calls = CallQueue(scaler, host, Mailbox(asyncio.get_running_loop()), token, config)
         self._threads = ThreadPoolExecutor(_HEALTH_THREADS, thread_name_prefix="grpc")
         self._reflection_threads = ThreadPoolExecutor(_REFLECTION_THREADS, thread_name_prefix="grpc-reflection")
         self._server = _server_on(self._calls, config, self._threads)
         self._health = health.HealthServicer(experimental_thread_pool=self._threads)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        _reflect(self._server, self._reflection_threads)
+        grpcio_reflection.add_to(self._server, reflection.ReflectionServicer, self._reflection_threads)
 
     async def listen(self) -> str:
         """Bind and serve; see `Front`."""
@@ -80,15 +81,6 @@ class QueueFront:
         await asyncio.to_thread(self._server.stop(grace_s).wait)
         self._threads.shutdown(wait=False)
         self._reflection_threads.shutdown(wait=False)
-
-
-def _reflect(server: grpc.Server, threads: ThreadPoolExecutor) -> None:
-    """Turn reflection on, on threads that it keeps from nobody else."""
-    servicer: Any = reflection.ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))
-    stream: Any = partial(servicer.ServerReflectionInfo)
-    stream.experimental_thread_pool = threads
-    servicer.ServerReflectionInfo = stream
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
 
 
 def _server_on(queue: CallQueue, config: ServeConfig, threads: ThreadPoolExecutor) -> grpc.Server:

@@ -51,9 +51,9 @@ class Waits:
         self._asleep = False
         self._lock = threading.Lock()
 
-    def begin(self, call: Any, waiter: int) -> None:  # noqa: ANN401 - Cython classes have no types
-        """Have a call wait for its Wake, with an eye on its client."""
-        wait = _Wait(call, waiter)
+    def begin(self, call: Any, waiter: int, ended: Callable[[], None] | None = None) -> None:  # noqa: ANN401 - Cython classes have no types
+        """Have a call wait for its Wake, with an eye on its client; `ended` is called once it is over."""
+        wait = _Wait(call, waiter, ended)
         self._host.await_wake(waiter, partial(self._woken, wait))
         grpcio_replies.watch(call, partial(self._closed, wait))
 
@@ -116,6 +116,8 @@ class Waits:
         return not gone
 
     def _closed(self, wait: _Wait, event: Any) -> None:  # noqa: ANN401
+        if wait.ended is not None:
+            wait.ended()
         if not event.batch_operations[0].cancelled():
             return
         with self._lock:
@@ -134,11 +136,12 @@ class Waits:
 class _Wait:
     """A waiting request. Whether its answer or its client's end came first is decided under the lock of `Waits`."""
 
-    __slots__ = ("call", "gone", "waiter", "wake")
+    __slots__ = ("call", "ended", "gone", "waiter", "wake")
 
-    def __init__(self, call: Any, waiter: int) -> None:  # noqa: ANN401
+    def __init__(self, call: Any, waiter: int, ended: Callable[[], None] | None) -> None:  # noqa: ANN401
         self.call = call
         self.waiter = waiter
+        self.ended = ended
         self.gone = False
         self.wake: Wake | None = None
 

@@ -14,10 +14,12 @@ import grpc
 import grpc.aio
 
 from pilotlight.errors import Draining, InstanceNotFound, InvalidRequest, Overloaded, PilotlightError
+from pilotlight.server.grpcio_listen import CROWDED
 from pilotlight.wire import simulator_pb2
 
 if TYPE_CHECKING:
     from pilotlight._core import Outcome, Scaler, Wake
+    from pilotlight.server.grpcio_crowd import Crowd
     from pilotlight.server.host import Host
 
     Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -55,24 +57,46 @@ class Handlers:
     Args:
         scaler: the engine.
         host: carries out what the engine asks for besides the reply.
+        crowd: counts the requests that wait.
     """
 
-    def __init__(self, scaler: Scaler, host: Host) -> None:
+    def __init__(self, scaler: Scaler, host: Host, crowd: Crowd) -> None:
         self._scaler = scaler
         self._host = host
+        self._crowd = crowd
 
-    def methods(self) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
-        """Return the handlers by method name; without a (de)serialiser gRPC passes bytes."""
-        return {
-            "Assign": grpc.unary_unary_rpc_method_handler(self.assign),
-            "Idle": grpc.unary_unary_rpc_method_handler(self.idle),
-        }
+    def methods(self, *, intercepted: bool) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
+        """Return the handlers by method name; without a (de)serialiser gRPC passes bytes.
+
+        Args:
+            intercepted: interceptors look at them, and may expect what the protocol says: one message, one reply.
+        """
+        assign: grpc.RpcMethodHandler[bytes, bytes] = (
+            grpc.unary_unary_rpc_method_handler(self.assign)
+            if intercepted
+            else grpc.unary_stream_rpc_method_handler(self.deliver)
+        )
+        return {"Assign": assign, "Idle": grpc.unary_unary_rpc_method_handler(self.idle)}
+
+    async def deliver(self, request: bytes, context: Context) -> None:
+        """Serve an encoded AssignRequest as `assign` does, and take the instance back when its reply cannot be sent.
+
+        Only a method that sends its replies itself hears of that.
+        """
+        reply = await self.assign(request, context)
+        try:
+            await context.write(reply)
+        except BaseException:
+            self._host.take_back(reply)
+            raise
 
     async def assign(self, request: bytes, context: Context) -> bytes:
         """Serve an encoded AssignRequest: at once when an instance is free, else when one is or the deadline passes."""
         remaining = context.time_remaining()
         if remaining == 0:  # an instance given to a client that has gone would stay busy
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the request was read")
+        if self._crowd.is_full(context):
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, CROWDED)
         now = time.monotonic_ns()
         deadline = None if remaining is None else deadline_ns(now, remaining)
         try:
@@ -86,7 +110,11 @@ class Handlers:
         if outcome.reply is not None:
             self._host.execute(outcome.commands)
             return outcome.reply
-        wake = await self._wait(outcome)
+        peer = self._crowd.enter(context)
+        try:
+            wake = await self._wait(outcome)
+        finally:
+            self._crowd.leave(peer)
         if context.time_remaining() == 0:
             self._host.undelivered(wake)
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed while the request waited")

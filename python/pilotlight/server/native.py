@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from pilotlight.config import ServeConfig
     from pilotlight.server.host import Host
 
-_SPARE_CALLS = 1024
-"""Calls beyond those that wait: a connection full of waiting requests must still take the Idle that frees one."""
-
 
 class NativeFront:
     """An HTTP/2 server outside Python.
@@ -55,7 +52,7 @@ class NativeFront:
                 threads=config.native_threads,
                 keepalive_ns=int(config.grpc_keepalive * 1e9),
                 max_connections=config.native_connections,
-                max_calls=config.max_waiting + _SPARE_CALLS,
+                max_calls=config.max_streams,
                 descriptors=[simulator_pb2.DESCRIPTOR.serialized_pb],
                 authorization=self._authorization,
             )

@@ -1,14 +1,15 @@
 //! Why starts of functions failed last, for the answers of requests that get no instance for it.
 //!
-//! Bounded: texts of the last 1,024 functions whose starts failed, 1 KiB each. A function that is not among them is answered without a text.
+//! Bounded: texts of the last 1,024 functions whose starts failed, cut as every text is. A function that is not among them is answered without a text.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use pilotlight_core::FunctionId;
 
+use crate::refusal::cut;
+
 const FUNCTIONS: usize = 1024;
-const BYTES: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(crate) struct Reasons {
@@ -25,8 +26,7 @@ struct Kept {
 impl Reasons {
     /// Notes the text of a start that failed.
     pub(crate) fn note(&self, function: FunctionId, text: &str) {
-        let ends = text.char_indices().map(|(start, character)| start + character.len_utf8());
-        let text = text[..ends.take_while(|&end| end <= BYTES).last().unwrap_or(0)].into();
+        let text = cut(text).into();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.texts.insert(function, text).is_none() {
             kept.order.push_back(function);
@@ -49,20 +49,21 @@ mod tests {
     use pilotlight_core::policy::PolicySpec;
     use pilotlight_core::{Engine, EngineConfig, FunctionRef};
 
-    use super::{BYTES, FUNCTIONS, Reasons};
+    use super::{FUNCTIONS, Reasons};
 
     #[test]
-    fn the_last_texts_of_the_last_functions_are_kept_and_cut_between_characters() {
+    fn the_last_texts_of_the_last_functions_are_kept_and_cut() {
         let engine = Engine::new(EngineConfig::new(PolicySpec::parse("fixed").unwrap()));
         let function =
             |key: usize| engine.function(&FunctionRef { key: &key.to_string(), runtime: "", timeout_s: 0, memory_mb: 1 }).unwrap();
         let reasons = Reasons::default();
         for key in 0..=FUNCTIONS {
             reasons.note(function(key), "first");
-            reasons.note(function(key), &format!("x{}", "ü".repeat(BYTES)));
+            reasons.note(function(key), &"last ".repeat(1000));
         }
         assert_eq!(reasons.last(function(0)), None);
-        assert_eq!(reasons.last(function(1)).unwrap().len(), BYTES - 1);
+        let kept = reasons.last(function(1)).unwrap();
+        assert!(kept.starts_with("last") && kept.len() <= 1024);
         assert_eq!(reasons.kept.lock().unwrap().texts.len(), FUNCTIONS);
     }
 }

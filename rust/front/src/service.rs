@@ -11,12 +11,12 @@ use pilotlight_core::{
 use crate::instance_id;
 use crate::memory::memory_mb_from;
 use crate::reasons::Reasons;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, cut};
 use crate::settle::{Binding, HostCommand};
 use crate::waiting::{Caller, Request, Waiting};
 use crate::wire::{self, AssignReply, AssignRequest, Assignment, IdleReply, IdleRequest, Meta, Status};
 
-/// Longest key, runtime or request id.
+/// Longest key, runtime, request id or instance id.
 const MAX_TEXT_BYTES: usize = 1024;
 
 /// Settings of a [`Service`].
@@ -112,7 +112,7 @@ impl Service {
         let deadline = deadline.unwrap_or(Nanos::MAX).min(now + self.assign_deadline);
         let AssignRequest { request_id, meta_data } = wire::decode("AssignRequest", request).map_err(Refusal::InvalidRequest)?;
         let meta = meta_data.ok_or_else(|| invalid("AssignRequest.meta_data is missing"))?;
-        check_length("request_id", &request_id)?;
+        check_length("AssignRequest.request_id", &request_id)?;
         let function = self.engine.function(&function_ref(&meta)?)?;
         let mut issued = Vec::new();
         match self.engine.handle_assign(now, function, self.tag(&request_id), deadline, &mut issued)? {
@@ -138,6 +138,9 @@ impl Service {
     pub fn idle(&self, now: Nanos, request: &[u8]) -> Result<(IdleReply, Vec<HostCommand>), Refusal> {
         let IdleRequest { assigment, result } = wire::decode("IdleRequest", request).map_err(Refusal::InvalidRequest)?;
         let assignment = assigment.ok_or_else(|| invalid("IdleRequest.assigment is missing"))?;
+        check_length("IdleRequest.assigment.request_id", &assignment.request_id)?;
+        check_length("IdleRequest.assigment.meta_key", &assignment.meta_key)?;
+        check_length("IdleRequest.assigment.instance_id", &assignment.instance_id)?;
         let ending = result.map_or(Ending::Good, |result| result.ending());
         let tag = self.tag(&assignment.request_id);
         let mut issued = Vec::new();
@@ -221,7 +224,8 @@ impl Service {
         self.idle_unknown.fetch_add(1, Ordering::Relaxed);
         let Assignment { meta_key, instance_id, .. } = assignment;
         if self.engine.knows_key(meta_key) {
-            return Err(Refusal::InstanceNotFound(format!("function `{meta_key}` has no instance `{instance_id}`")));
+            let text = format!("function `{meta_key}` has no instance `{instance_id}`");
+            return Err(Refusal::InstanceNotFound(cut(&text).to_owned()));
         }
         let text = format!("function `{meta_key}` was never assigned an instance");
         Ok(IdleReply { status: Status::InternalError.into(), error_message: Some(text) })
@@ -233,19 +237,20 @@ fn function_ref(meta: &Meta) -> Result<FunctionRef<'_>, Refusal> {
     if meta.key.is_empty() {
         return Err(invalid("AssignRequest.meta_data.key is empty"));
     }
-    check_length("meta_data.key", &meta.key)?;
-    check_length("meta_data.runtime", &meta.runtime)?;
+    check_length("AssignRequest.meta_data.key", &meta.key)?;
+    check_length("AssignRequest.meta_data.runtime", &meta.runtime)?;
     let memory_mb = memory_mb_from(meta.memory_in_mb)
         .map_err(|problem| Refusal::InvalidRequest(format!("AssignRequest.meta_data.memory_in_mb {problem}")))?;
     Ok(FunctionRef { key: &meta.key, runtime: &meta.runtime, timeout_s: meta.timeout_in_secs, memory_mb })
 }
 
-/// Refuses texts that nobody needs and that would be kept: the limits on functions and waiting requests bound memory only with them.
+/// Refuses texts that nobody needs and that would be kept or sent back: the limits on functions and waiting requests bound memory only with
+/// them.
 fn check_length(field: &str, text: &str) -> Result<(), Refusal> {
     if text.len() <= MAX_TEXT_BYTES {
         return Ok(());
     }
-    Err(Refusal::InvalidRequest(format!("AssignRequest.{field} has {} bytes: allowed are {MAX_TEXT_BYTES}", text.len())))
+    Err(Refusal::InvalidRequest(format!("{field} has {} bytes: allowed are {MAX_TEXT_BYTES}", text.len())))
 }
 
 fn invalid(text: &str) -> Refusal {

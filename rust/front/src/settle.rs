@@ -3,7 +3,7 @@
 use pilotlight_core::{Command, DestroyReason, FunctionId, Nanos, RequestTag, SlotId, WaiterId, WakeError};
 
 use crate::instance_id;
-use crate::refusal::Unserved;
+use crate::refusal::{Unserved, cut};
 use crate::service::Service;
 use crate::waiting::{Answer, Caller, Request, Verdict};
 use crate::wire::{AssignReply, Assignment, Status};
@@ -82,7 +82,7 @@ impl Service {
     /// Why a request gets no instance, with the platform's words where a start failed.
     fn explain(&self, waiter: WaiterId, error: WakeError) -> String {
         match (error, self.reasons.last(waiter.function())) {
-            (WakeError::StartFailed, Some(reason)) => format!("{error}: {reason}"),
+            (WakeError::StartFailed, Some(reason)) => cut(&format!("{error}: {reason}")).to_owned(),
             _ => error.to_string(),
         }
     }

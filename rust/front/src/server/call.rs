@@ -64,6 +64,12 @@ pub(super) fn decide(shared: &Shared, call: &Call, request: &[u8]) -> Decision {
     if call.rpc == Rpc::Assign && call.deadline.is_some_and(|deadline| deadline <= now) {
         return Decision::Failed(Failure::new(Code::DeadlineExceeded, "the deadline passed before the request was read"));
     }
+    if call.rpc == Rpc::Assign && call.outbox.waits.is_full() {
+        return Decision::Failed(Failure::new(
+            Code::ResourceExhausted,
+            "too many requests wait on this connection: retry later, or on another connection",
+        ));
+    }
     // The engine's state is whole at every step of a call, so a panic in one does not end the others.
     let asked = catch_unwind(AssertUnwindSafe(|| match call.rpc {
         Rpc::Assign => assign(shared, now, request, call.deadline),

@@ -20,6 +20,7 @@ use super::outbox::{Outbox, Payload};
 use super::request::{self, Wanted};
 use super::response::{fail, refuse_http};
 use super::shared::Shared;
+use super::slow;
 use super::socket::Socket;
 
 /// How long a client may take to say that it speaks HTTP/2.
@@ -35,8 +36,13 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 /// Longest header list, as HTTP/2 counts it; a longer one gets status 431.
 const LONGEST_HEADERS: u32 = 16 << 10;
 
-/// Requests that a client may take back before they were looked at: those are work for nothing.
-const MOST_RAPID_RESETS: usize = 256;
+/// Requests that a client may take back before they were looked at: those are work for nothing. More lose it its connection, with whatever
+/// else goes on there, so a crowd that is cancelled as soon as it was sent must be fewer.
+const MOST_RAPID_RESETS: usize = 512;
+
+/// Streams that were reset here whose late frames are let pass, for a second. A frame of one that is forgotten counts as an attack, and the
+/// 1,024th of a connection's life ends it.
+const MOST_REMEMBERED_RESETS: usize = 1024;
 
 /// How connections behave.
 #[derive(Clone, Debug)]
@@ -54,7 +60,8 @@ impl Settings {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(LONGEST_HEADERS)
             .max_concurrent_streams(streams)
-            .max_pending_accept_reset_streams(MOST_RAPID_RESETS);
+            .max_pending_accept_reset_streams(MOST_RAPID_RESETS)
+            .max_concurrent_reset_streams(MOST_REMEMBERED_RESETS);
         Self { builder, keep_alive }
     }
 }
@@ -140,8 +147,14 @@ impl Driver {
                 call::serve(&self.shared, call, body, cx);
             }
             Wanted::Other => other::serve(&self.shared, Request::from_parts(head, body), respond),
-            Wanted::Failed(failure) => fail(&mut respond, &failure),
-            Wanted::NotGrpc(status) => refuse_http(&mut respond, status),
+            Wanted::Failed(failure) => {
+                fail(&mut respond, &failure);
+                slow::discard(&self.shared, body);
+            }
+            Wanted::NotGrpc(status) => {
+                refuse_http(&mut respond, status);
+                slow::discard(&self.shared, body);
+            }
         }
     }
 }

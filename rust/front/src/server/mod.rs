@@ -55,8 +55,8 @@ pub struct ServerConfig {
     pub keep_alive: Option<Duration>,
     /// Connections open at once; further ones are closed as they come.
     pub max_connections: usize,
-    /// Calls open at once on one connection, and over all connections those that are read or delivered in pieces. Above the engine's limit
-    /// on waiting requests, that limit is what a client meets first.
+    /// Calls open at once on one connection, and over all connections those that are read or delivered in pieces. On a connection, five of
+    /// six may be requests that wait.
     pub max_calls: u32,
     /// What Assign and Idle must carry as `authorization`, if anything.
     pub authorization: Option<Vec<u8>>,

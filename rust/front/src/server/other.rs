@@ -22,6 +22,7 @@ use tower_service::Service;
 use super::outbox::Payload;
 use super::response::{Gone, fail, send_all};
 use super::shared::Shared;
+use super::slow;
 use super::status::{Code, Failure};
 
 type Reply = Result<Response<tonic::body::Body>, Infallible>;
@@ -53,6 +54,10 @@ pub(super) const SERVICES: [&str; 2] = ["", "serverless.simulator.Scaler"];
 /// And the platform behind it.
 pub(super) const PLATFORM: &str = "platform";
 
+/// What reflection lists: the services that are served here.
+const REFLECTED: [&str; 4] =
+    [SERVICES[1], "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
+
 impl Others {
     /// Serves health, and reflection of encoded `FileDescriptorProto`s.
     ///
@@ -63,9 +68,13 @@ impl Others {
         let files = descriptors.iter().map(|bytes| FileDescriptorProto::decode(&bytes[..])).collect::<Result<_, _>>();
         let files = FileDescriptorSet { file: files.map_err(|error| format!("not an encoded FileDescriptorProto: {error}"))? };
         let builder = || {
-            Builder::configure()
+            let described = Builder::configure()
                 .register_file_descriptor_set(files.clone())
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET);
+            // A file may describe services that are somebody else's, as the platform's.
+            REFLECTED.iter().fold(described, |builder, name| builder.with_service_name(*name))
         };
         let unreflected = |error: tonic_reflection::server::Error| error.to_string();
         let health = HealthReporter::new();
@@ -98,7 +107,8 @@ where
 pub(super) fn serve(shared: &Arc<Shared>, request: Request<RecvStream>, mut respond: SendResponse<Payload>) {
     let path = request.uri().path();
     let Some(route) = shared.others.routes.iter().find(|route| path.starts_with(route.prefix)) else {
-        return fail(&mut respond, &Failure::new(Code::Unimplemented, format!("there is no method {path}")));
+        fail(&mut respond, &Failure::new(Code::Unimplemented, format!("there is no method {path}")));
+        return slow::discard(shared, request.into_body());
     };
     let Some(open) = shared.open_call() else {
         return fail(&mut respond, &Failure::new(Code::ResourceExhausted, "too many calls are open: retry later"));

@@ -1,63 +1,104 @@
-//! Replies that give an instance away, on their way from a decision to the socket: what the socket never took gives its instance back.
+//! Replies that give an instance away, on their way from a decision to the client: one that does not arrive gives its instance back.
 //!
 //! Until HTTP/2 writes a reply into a frame, the reply's [`Payload`] holds the instance: a reset of its stream, or the end of its connection,
-//! drops the payload. From there on the [`Outbox`] holds it, until the last byte of the stream went into the socket. Whatever happens after
-//! that is the network's, and no server can know it.
+//! drops the payload. From there on the [`Outbox`] holds it. The end of the connection returns it for as long as the last byte of its
+//! stream did not go into the socket. A reset of its stream returns it also later: a client that has seen a stream's end has nothing left to
+//! reset, so one that resets it had not seen the reply. A connection that ends later says nothing: its client may have read the reply.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes};
 
 use super::answers::Answers;
-use super::frames::Frames;
-use super::shared::Shared;
+use super::frames::{Frames, Passed};
+use super::shared::{Gauge, Shared};
 use crate::settle::Binding;
 
-/// One connection's instances that are neither with the client nor with the engine. Dropped with the connection, it returns them.
+/// Replies that went into the socket and whose late reset is still understood: those of a network's round trip at full load. Resets are
+/// rare, and memory is every connection's.
+const REMEMBERED: usize = 512;
+
+/// One connection's instances that are on their way to its client. Dropped with the connection, it returns those that did not leave.
 #[derive(Debug)]
 pub(super) struct Outbox {
     pub(super) shared: Arc<Shared>,
     /// Of the connection's thread.
     pub(super) answers: Answers,
-    unsent: Mutex<Unsent>,
+    /// Requests of the connection that wait.
+    pub(super) waits: Gauge,
+    way: Mutex<Way>,
 }
 
-/// What is in frames and not in the socket, by stream.
-#[derive(Debug, Default)]
-struct Unsent {
+/// What is in frames, and the last of what went into the socket.
+#[derive(Debug)]
+struct Way {
+    /// By stream.
     bindings: HashMap<u32, Binding, foldhash::fast::RandomState>,
-    frames: Frames,
+    /// Streams whose last byte the socket took, the oldest first.
+    sent: VecDeque<u32>,
+    outgoing: Frames,
+    incoming: Frames,
 }
 
 impl Outbox {
     pub(super) fn new(shared: Arc<Shared>, answers: Answers) -> Self {
-        Self { shared, answers, unsent: Mutex::default() }
+        let way = Way { bindings: HashMap::default(), sent: VecDeque::new(), outgoing: Frames::default(), incoming: Frames::of_client() };
+        let waits = shared.waits_of_a_connection();
+        Self { shared, answers, waits, way: Mutex::new(way) }
     }
 
     /// Follows what the socket took.
     pub(super) fn sent<'a>(&self, pieces: impl Iterator<Item = &'a [u8]>, length: usize) {
-        let Unsent { bindings, frames } = &mut *self.lock();
+        let Way { bindings, sent, outgoing, .. } = &mut *self.lock();
         let mut left = length;
         for piece in pieces {
             let taken = &piece[..piece.len().min(left)];
             left -= taken.len();
-            frames.pass(taken, |stream| {
-                bindings.remove(&stream);
+            outgoing.pass(taken, |frame| {
+                if let Passed::Last(stream) = frame
+                    && bindings.contains_key(&stream)
+                {
+                    sent.push_back(stream);
+                    if sent.len() > REMEMBERED
+                        && let Some(oldest) = sent.pop_front()
+                    {
+                        bindings.remove(&oldest);
+                    }
+                }
             });
         }
     }
 
+    /// Follows what the client sent: a stream that it resets returns its instance.
+    pub(super) fn heard(&self, bytes: &[u8]) {
+        let mut undelivered = Vec::new();
+        {
+            let Way { bindings, incoming, .. } = &mut *self.lock();
+            incoming.pass(bytes, |frame| {
+                if let Passed::Reset(stream) = frame {
+                    undelivered.extend(bindings.remove(&stream));
+                }
+            });
+        }
+        for binding in undelivered {
+            self.shared.release(binding);
+        }
+    }
+
     /// Every critical section leaves the state whole, so a poisoned lock guards usable state. Only the connection's thread comes here.
-    fn lock(&self) -> MutexGuard<'_, Unsent> {
-        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Way> {
+        self.way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Outbox {
     fn drop(&mut self) {
-        let unsent = std::mem::take(&mut self.lock().bindings);
-        for binding in unsent.into_values() {
+        let Way { bindings, sent, .. } = self.way.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for stream in sent {
+            bindings.remove(stream);
+        }
+        for binding in std::mem::take(bindings).into_values() {
             self.shared.release(binding);
         }
     }

@@ -16,6 +16,9 @@ use crate::wire::AssignReply;
 /// Bytes of messages that came in part, over all connections.
 const MOST_PARTIAL_BYTES: usize = 64 << 20;
 
+/// One of so many calls that a connection may have open is kept from requests that wait: the Idle that frees an instance gets through.
+const CALLS_PER_SPARE_ONE: u32 = 6;
+
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) service: Arc<Service>,
@@ -30,6 +33,8 @@ pub(super) struct Shared {
     /// Calls in progress that the engine does not count as waiting.
     calls: Gauge,
     partial_bytes: Gauge,
+    /// Requests that may wait on one connection.
+    most_waits: usize,
 }
 
 impl Shared {
@@ -51,6 +56,7 @@ impl Shared {
             connections: Gauge::new(config.max_connections),
             calls: Gauge::new(config.max_calls as usize),
             partial_bytes: Gauge::new(MOST_PARTIAL_BYTES),
+            most_waits: (config.max_calls - config.max_calls / CALLS_PER_SPARE_ONE) as usize,
         }
     }
 
@@ -75,6 +81,11 @@ impl Shared {
     pub(super) fn open_call(&self) -> Option<Share> {
         let mut share = self.calls.share();
         share.grow_to(1).then_some(share)
+    }
+
+    /// Counts the requests that wait on one connection.
+    pub(super) fn waits_of_a_connection(&self) -> Gauge {
+        Gauge::new(self.most_waits)
     }
 
     /// Counts the bytes of a message that comes in parts.
@@ -105,6 +116,11 @@ impl Gauge {
     /// Starts a share of nothing.
     pub(super) fn share(&self) -> Share {
         Share { of: self.clone(), taken: 0 }
+    }
+
+    /// Whether no share can grow.
+    pub(super) fn is_full(&self) -> bool {
+        self.taken() >= self.limit
     }
 
     /// What all shares are together.

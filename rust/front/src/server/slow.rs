@@ -6,11 +6,13 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
 use pilotlight_core::WaiterId;
 use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::time::timeout;
 
 use super::call::{Call, Decision, decide, give, reply};
 use super::message::{Incoming, Unread};
@@ -20,6 +22,9 @@ use super::shared::Shared;
 use super::status::{Code, Failure};
 use crate::refusal::Unserved;
 use crate::waiting::Answer;
+
+/// How long a client may take to end a stream after it was refused.
+const DISCARD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads the rest of a call's message, then serves it.
 pub(super) fn read(shared: &Arc<Shared>, mut call: Call, mut body: RecvStream, mut incoming: Incoming) {
@@ -47,6 +52,9 @@ pub(super) fn read(shared: &Arc<Shared>, mut call: Call, mut body: RecvStream, m
 /// Waits for a request's instance.
 pub(super) fn wait(shared: &Arc<Shared>, mut call: Call, waiter: WaiterId, answer: oneshot::Receiver<Answer>) {
     let shared = Arc::clone(shared);
+    let mut place = call.outbox.waits.share();
+    // There was room before the engine was asked, and whoever takes some is on this thread.
+    place.grow_to(1);
     tokio::spawn(async move {
         let mut wait = Wait { shared: &shared, waiter, answer: Some(answer) };
         let answer = poll_fn(|cx| match wait.poll(cx) {
@@ -59,6 +67,7 @@ pub(super) fn wait(shared: &Arc<Shared>, mut call: Call, waiter: WaiterId, answe
             Some(Ok(reply)) => reply,
             Some(Err(unserved)) => return reply(&shared, call, Decision::Failed(unserved.into())),
         };
+        drop(place);
         let outbox = Arc::clone(&call.outbox);
         // Dropped with this task before its turn, it goes back.
         let instance = Delivery::new(Arc::clone(&outbox), shared.service.binding(&assigned));
@@ -72,6 +81,25 @@ pub(super) fn wait(shared: &Arc<Shared>, mut call: Call, waiter: WaiterId, answe
                 }
             })
             .await;
+    });
+}
+
+/// Reads what is left of a call that was refused. A client that has not ended its stream would be reset otherwise, and what it had sent until
+/// it heard of that be taken for an attack.
+pub(super) fn discard(shared: &Shared, mut body: RecvStream) {
+    if body.is_end_stream() {
+        return;
+    }
+    let Some(open) = shared.open_call() else { return };
+    tokio::spawn(async move {
+        let _open = open;
+        let rest = async {
+            while let Some(Ok(data)) = body.data().await {
+                let _ = body.flow_control().release_capacity(data.len());
+            }
+        };
+        // Whoever goes on sending after that is reset.
+        let _ = timeout(DISCARD_PATIENCE, rest).await;
     });
 }
 

@@ -1,4 +1,4 @@
-//! A connection's socket: tells the outbox what it took, and takes in nothing more while what it is to send is stuck.
+//! A connection's socket: tells the outbox what it took and what came, and takes in nothing more while what it is to send is stuck.
 //!
 //! HTTP/2 reads on while its peer reads nothing, and every request it reads becomes a reply that is kept in memory. Here the peer's own
 //! sending comes to a halt instead, until it has read.
@@ -45,7 +45,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
             self.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let known = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.outbox.heard(&buffer.filled()[known..]);
+        read
     }
 }
 

@@ -2,7 +2,7 @@
 
 use pilotlight_core::{EngineError, WakeError};
 
-use crate::refusal::{Refusal, Unserved};
+use crate::refusal::{Refusal, Unserved, cut};
 
 /// gRPC's status codes that this server uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,16 +73,12 @@ impl From<Unserved> for Failure {
     }
 }
 
-/// Longest `grpc-message` before its encoding: clients drop connections whose headers are too long.
-const LONGEST_TEXT: usize = 1024;
-
 /// Writes a text as the value of `grpc-message`: printable ASCII but `%` as it is, the other bytes of its UTF-8 as `%XX`.
 pub(super) fn percent_encoded(text: &str) -> String {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let ends = text.char_indices().map(|(start, character)| start + character.len_utf8());
-    let cut = ends.take_while(|&end| end <= LONGEST_TEXT).last().unwrap_or(0);
-    let mut encoded = String::with_capacity(cut);
-    for byte in text.bytes().take(cut) {
+    let text = cut(text);
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
         if matches!(byte, b' '..=b'~') && byte != b'%' {
             encoded.push(char::from(byte));
         } else {
@@ -95,7 +91,7 @@ pub(super) fn percent_encoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST_TEXT, percent_encoded};
+    use super::percent_encoded;
 
     #[test]
     fn only_printable_ascii_stays_as_it_is() {
@@ -105,8 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_between_characters() {
-        let encoded = percent_encoded(&format!("x{}", "ü".repeat(LONGEST_TEXT)));
-        assert_eq!(encoded.len(), 1 + (LONGEST_TEXT / 2 - 1) * 6);
+    fn a_long_text_is_cut_before_it_is_encoded() {
+        assert_eq!(percent_encoded(&"ü".repeat(100_000)).len(), 512 * 6);
     }
 }

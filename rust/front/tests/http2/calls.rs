@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::Request;
+use pilotlight_front::wire::Assignment;
 
 use crate::support::{ASSIGN, Fixture, IDLE, assign, assign_body, call, ended, idle, idle_body, open, request};
 
@@ -117,6 +118,26 @@ async fn idle_errors_have_their_status() {
 }
 
 #[tokio::test]
+async fn long_names_are_refused_and_not_sent_back() {
+    let fixture = Fixture::new();
+    let client = fixture.connect().await;
+    let known = assign(&client, "f").await;
+    let long = "ü".repeat(600);
+    for change in [
+        (|known, long| Assignment { request_id: long, ..known }) as fn(Assignment, String) -> Assignment,
+        |known, long| Assignment { meta_key: long, ..known },
+        |known, long| Assignment { instance_id: long, ..known },
+    ] {
+        let refused = call(&client, request(IDLE), idle_body(change(known.clone(), long.clone()))).await;
+        assert_eq!(refused.status, "3", "{refused:?}");
+        assert!(refused.text.contains("has 1200 bytes") && refused.text.len() < 200, "{refused:?}");
+    }
+    let longest = Assignment { instance_id: "x".repeat(1024), ..known.clone() };
+    assert_eq!(call(&client, request(IDLE), idle_body(longest)).await.status, "5");
+    idle(&client, known).await;
+}
+
+#[tokio::test]
 async fn a_call_without_the_token_is_unauthenticated() {
     let fixture = Fixture::with(|config| config.authorization = Some(b"Bearer secret".to_vec()));
     let client = fixture.connect().await;
@@ -149,5 +170,8 @@ async fn health_and_reflection_are_served_and_health_turns() {
     let listed =
         call(&client, request("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"), b"\0\0\0\0\x03\x3a\x01*".to_vec()).await;
     let text = String::from_utf8_lossy(&listed.data);
-    assert!(text.contains("grpc.health.v1.Health"), "{text}");
+    for name in ["serverless.simulator.Scaler", "grpc.health.v1.Health", "reflection.v1.Server", "reflection.v1alpha.Server"] {
+        assert!(text.contains(name), "{text}");
+    }
+    assert!(!text.contains("Platform"), "{text}");
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod connections;
+mod resets;
 mod splits;
 mod support;
 mod waiting;
