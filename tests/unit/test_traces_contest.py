@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from pilotlight.errors import TraceError
 from pilotlight.traces import SynthSettings, Trace, lines, read_contest, synthesize, write_contest
+from pilotlight.traces.readers import contest
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "contest"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not here")
@@ -194,7 +196,7 @@ def test_functions_never_called_are_kept(tmp_path: Path) -> None:
     ],
     ids=["cut", "two objects", "list", "deep", "long number", "byte order mark"],
 )
-def test_lines_that_are_no_objects_are_named(tmp_path: Path, line: str, text: str) -> None:
+def test_textsthat_are_no_objects_are_named(tmp_path: Path, line: str, text: str) -> None:
     message = refusal(data_set(tmp_path, f"{REQUEST}\n{line}\n"))
     assert message.startswith(f"{tmp_path / 'requests'}:2: ")
     assert text in message
@@ -239,6 +241,17 @@ def test_line_without_end_is_refused_in_bounded_memory(tmp_path: Path) -> None:
     data_set(tmp_path)
     (tmp_path / "requests").write_bytes(b" " * (2 * lines.BLOCK_BYTES))
     assert f"{tmp_path / 'requests'}:1: the line has more than" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(json.loads(REQUEST))), ids=str)
+def test_any_order_of_fields_is_read_without_a_look_at_each_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(contest._CarefulReader, "read", lambda *_: pytest.fail("it was read line by line"))
+    rows = [json.loads(REQUEST) | {"durationsInMs": row} for row in range(9)]
+    texts = [json.dumps({name: row[name] for name in order}) for row in rows]
+    trace = read_contest(data_set(tmp_path, "\n".join([*texts, ""])))
+    assert (trace.duration_ns / 1e6).tolist() == list(range(9))
 
 
 def test_block_borders_fall_between_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,16 @@
 """Reads data sets of the serverless cold-start contest: a `requests` and a `metas` file of JSON lines.
 
 Reading is fast and strict. A block of requests whose every line has the usual shape is taken apart by one vectorised
-expression; a block that leaves any doubt is read again line by line, which either accepts the unusual (other order of
-fields, more fields) or names the line, the field and the remedy. Both ways give the same columns.
+expression, in the order of fields that its first line has. A block that leaves any doubt is read again line by line,
+which either accepts the unusual (orders that change, more fields) or names the line, the field and the remedy. Both
+ways give the same columns.
 
 Cost: about 2 µs a request the usual way, 9 µs the careful way; memory: 20 bytes a request and one block.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
@@ -44,12 +46,15 @@ META_FIELDS = (
     Whole("initDurationInMs", 0, MAX_SPAN_MS, "milliseconds"),
 )
 
-USUAL_LINE = (
-    r'^[ \t]*\{[ \t]*"metaKey"[ \t]*:[ \t]*"([^"\\\x00-\x1f]+)"[ \t]*'
-    rf',[ \t]*"startTime"[ \t]*:[ \t]*{NUMBER}[ \t]*'
-    rf',[ \t]*"durationsInMs"[ \t]*:[ \t]*{NUMBER}[ \t]*'
-    r',[ \t]*"statusCode"[ \t]*:[ \t]*(0|-?[1-9][0-9]{0,14})[ \t]*\}[ \t\r]*$'
-)
+USUAL_FIELDS = {
+    "metaKey": r'"([^"\\\x00-\x1f]+)"',
+    "startTime": NUMBER,
+    "durationsInMs": NUMBER,
+    "statusCode": r"(0|-?[1-9][0-9]{0,14})",
+}
+"""The usual text of each field's value."""
+
+NAME = re.compile(r'"(\w+)"[ \t]*:')
 
 
 class _Requests(NamedTuple):
@@ -136,10 +141,12 @@ def read_metas(path: Path) -> FunctionTable:
 
 def _read_usual(block: Block, names: pl.Enum, previous_ms: int) -> _Requests | None:
     """Read a block whose every line has the usual shape and sense; None: read it carefully."""
-    columns = usual_columns(block, USUAL_LINE)
+    order = NAME.findall(block.lines[0])
+    columns = usual_columns(block, _usual_line(order)) if sorted(order) == sorted(USUAL_FIELDS) else None
     if columns is None:
         return None
-    key, start, duration, status = columns
+    of = dict(zip(order, columns, strict=True))
+    key, start, duration, status = (of[name] for name in USUAL_FIELDS)
     function = key.cast(names, strict=False)
     start_ms = start.cast(pl.Int64).to_numpy()
     duration_ms = duration.cast(pl.Int64).to_numpy()
@@ -157,6 +164,12 @@ def _read_usual(block: Block, names: pl.Enum, previous_ms: int) -> _Requests | N
     return _Requests(
         function.to_physical().cast(pl.UInt32).to_numpy(), start_ms, duration_ms, status_code.astype(np.int32)
     )
+
+
+def _usual_line(order: list[str]) -> str:
+    """Return the pattern of a line that has these fields in this order and no others."""
+    fields = r"[ \t]*,[ \t]*".join(rf'"{name}"[ \t]*:[ \t]*{USUAL_FIELDS[name]}' for name in order)
+    return rf"^[ \t]*\{{[ \t]*{fields}[ \t]*\}}[ \t\r]*$"
 
 
 class _CarefulReader:
