@@ -242,6 +242,28 @@ fn a_throttling_platform_is_asked_less_and_less_often_whatever_waits() {
 }
 
 #[test]
+fn functions_take_turns_while_the_platform_throttles() {
+    let mut host = Host::new("fixed");
+    let busy: Vec<_> = (0..30).map(|request| host.assign("f", request).waiting()).collect();
+    for slot in creates(&host.take()) {
+        throttled(&mut host, slot);
+    }
+    let other = host.assign("g", 100).waiting();
+    let mut started = Vec::new();
+    while started.len() < 3 {
+        host.tick_at(host.engine.next_wakeup().unwrap());
+        for command in host.take() {
+            if let Command::CreateSlot { slot, function, .. } = command {
+                throttled(&mut host, slot);
+                started.push(function);
+            }
+        }
+    }
+    let (f, g) = (busy[0].function(), other.function());
+    assert!(started == [f, g, f] || started == [g, f, g], "{started:?}");
+}
+
+#[test]
 fn once_a_throttle_is_over_everybody_gets_a_start_within_seconds() {
     let mut host = Host::new("fixed");
     for request in 0..100 {

@@ -88,7 +88,8 @@ impl Engine {
     /// Must the function's next start wait, for its circuit breaker or the platform's throttle? Then its timer comes back to it.
     pub(super) fn holds_starts(&self, now: Nanos, (id, function): (FunctionId, &Function), cold: &Cold) -> bool {
         let paced = self.paced_until(cold).filter(|&until| until > now);
-        let until = self.throttle.held_until(now).max(paced);
+        let turn = cold.trouble.as_ref().map_or(Nanos::ZERO, |trouble| trouble.turn(now));
+        let until = self.throttle.held_until(now).map(|until| until + turn).max(paced);
         if let Some(at) = until {
             self.arm(id, function, at);
         }
@@ -97,7 +98,10 @@ impl Engine {
 
     /// A start of the function is made.
     pub(super) fn note_start(&self, now: Nanos, cold: &mut Cold) {
-        self.throttle.started(now);
+        if self.throttle.is_active() {
+            self.throttle.started(now);
+            cold.trouble().started_throttled(now);
+        }
         if let Some(trouble) = &mut cold.trouble {
             trouble.started(now, self.config.start_attempts);
         }

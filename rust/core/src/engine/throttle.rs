@@ -40,12 +40,10 @@ impl Throttle {
         Some(lock(&self.rate).until).filter(|&until| until > now)
     }
 
-    /// A start is made.
+    /// A start is made while it is active.
     pub(super) fn started(&self, now: Nanos) {
-        if self.is_active() {
-            let mut rate = lock(&self.rate);
-            rate.until = now + rate.interval;
-        }
+        let mut rate = lock(&self.rate);
+        rate.until = now + rate.interval;
     }
 
     /// The platform answered a start with Throttle.

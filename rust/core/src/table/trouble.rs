@@ -49,6 +49,8 @@ pub(crate) struct Trouble {
     unserved_every: Nanos,
     /// A start is being finished for a client that is expected back.
     expects: bool,
+    /// When a start was last made while the platform throttled.
+    throttled_start: Option<Nanos>,
     /// Of instances that are replaced although no other instance of the function does better.
     pub(crate) replacements: Pacing,
 }
@@ -75,6 +77,18 @@ impl Trouble {
         if self.failed_starts >= attempts {
             self.starts.attempt(now);
         }
+    }
+
+    /// A start is made while the platform throttles.
+    pub(crate) fn started_throttled(&mut self, now: Nanos) {
+        self.throttled_start = Some(now);
+    }
+
+    /// Takes turns: how long after the moment at which some function may start this one asks. The longer ago it started, the sooner, and first
+    /// of all if it did not yet.
+    pub(crate) fn turn(&self, now: Nanos) -> Nanos {
+        const MILLISECOND: u64 = Nanos::from_millis(1).0;
+        self.throttled_start.map_or(Nanos::ZERO, |at| Nanos(1 + MILLISECOND / (1 + now.since(at).0 / MILLISECOND)))
     }
 
     /// Circuit breaker: when the next start may be made, if too many have failed in a row.
@@ -141,6 +155,18 @@ mod tests {
         assert_eq!(trouble.starts_paced_until(3), Some(Nanos::from_secs(2)), "failures of the same moment count once");
         trouble.start_succeeded();
         assert_eq!(trouble, Trouble::default());
+    }
+
+    #[test]
+    fn the_function_that_started_longest_ago_comes_first() {
+        let turn_after = |seconds: &u64| {
+            let mut trouble = Trouble::default();
+            trouble.started_throttled(SECOND);
+            trouble.turn(Nanos::from_secs(1 + seconds))
+        };
+        let turns: Vec<_> = [0, 1, 30, 60].iter().map(turn_after).collect();
+        assert!(turns.is_sorted_by(|later, sooner| later > sooner) && turns[3] > Trouble::default().turn(SECOND), "{turns:?}");
+        assert!(turns[0] < Nanos::from_millis(2));
     }
 
     #[test]

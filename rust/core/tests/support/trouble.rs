@@ -20,6 +20,8 @@ pub(super) struct Trouble {
     unserved: (usize, u64, u64),
     /// A start is being finished for a client that is expected back.
     expects: bool,
+    /// When a start was last made while the platform throttled.
+    throttled_start: Option<u64>,
     /// Pause between replacements where all instances fail, and when the next may be made.
     replacements: (u64, u64),
 }
@@ -81,6 +83,7 @@ impl Reference {
     pub(super) fn note_start(&mut self, f: usize) {
         if let Some(interval) = self.throttle.interval {
             self.throttle.until = self.now + interval;
+            self.functions[f].trouble.throttled_start = Some(self.now);
         }
         if self.breaker_is_open(f) {
             self.functions[f].trouble.starts = attempted(self.functions[f].trouble.starts, self.now);
@@ -126,7 +129,8 @@ impl Reference {
 
     pub(super) fn holds_starts(&mut self, f: usize) -> bool {
         let paced = self.paused(f).then_some(self.functions[f].trouble.starts.1);
-        let until = paced.max(self.throttle.held_until(self.now));
+        let turn = self.functions[f].trouble.throttled_start.map_or(0, |at| 1 + 1_000_000 / (1 + (self.now - at) / 1_000_000));
+        let until = paced.max(self.throttle.held_until(self.now).map(|until| until + turn));
         if let Some(at) = until {
             self.arm(f, at);
         }
