@@ -15,7 +15,7 @@ PEAKS = {"peak_slots", "peak_memory_mb"}
 
 
 def test_every_count_of_the_ledger_is_a_metric_or_a_sum_of_metrics() -> None:
-    counts = {key for key, value in Scaler().snapshot(0).items() if isinstance(value, int)}
+    counts = {key for key, value in Scaler().snapshot(0).items() if isinstance(value, int | float)}
     exported = [*_OUTCOMES.values(), *(key for key, _ in (*_COUNTERS.values(), *_GAUGES.values()))]
     assert len(exported) == len(set(exported))
     assert set(exported) == counts - SUMS - PEAKS
