@@ -364,8 +364,11 @@ class Courier:
 
         The last count is of those longer than every bound.
         """
-    def claim(self, slot: int, name: str) -> bool:
-        """Note the platform's name of a slot; False: another slot has it."""
+    def claim(self, slot: int, name: str, *, takes_over: bool) -> bool:
+        """Note the platform's name of a slot; False: another slot has it.
+
+        `takes_over`: one that was named over an earlier connection is taken to be gone.
+        """
     def __getitem__(self, slot: int, /) -> str: ...
     def __delitem__(self, slot: int, /) -> None: ...
     def __contains__(self, slot: int, /) -> bool: ...

@@ -150,6 +150,11 @@ async def test_a_name_given_out_twice_serves_one_request_and_is_destroyed_when_t
     ledger = scaler.ledger()
     assert (ledger["starts_failed"], ledger["slots"]["busy"], ledger["slots"]["leaked"]) == (1, 2, 1)
     assert service.destroyed == [], "the one that serves a request has the name"
+    await service.stop()
+    await scaler.until(lambda: not scaler.app.platform.answers)
+    await service.start()
+    await scaler.until(lambda: scaler.app.platform.answers)
+    assert service.destroyed == [], "and keeps it over a new connection"
     await scaler.client.idle(first, need_destroy=True)
     await scaler.until(lambda: scaler.ledger()["destroyed"] == 2)
     assert service.destroyed == ["twin", "twin"]

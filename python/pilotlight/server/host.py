@@ -199,7 +199,7 @@ class Host:
     def _claim(self, slot: int, created: CreatedSlot) -> None:
         """Note a new slot's name; one that another slot has makes it a slot that nobody can use."""
         name = created.platform_id
-        if not self._platform_ids.claim(slot, name):
+        if not self._platform_ids.claim(slot, name, takes_over=True):
 
             async def itself() -> CreatedSlot:
                 return created
@@ -217,9 +217,10 @@ class Host:
             self._start_failed(slot, "create", error)
             return
         # Destroyed by a name that another slot has, it would take that one with it.
-        while not self._platform_ids.claim(slot, created.platform_id):  # noqa: ASYNC110 - see _NAME_PAUSE_S
+        name = created.platform_id
+        while not self._platform_ids.claim(slot, name, takes_over=False):  # noqa: ASYNC110 - see _NAME_PAUSE_S
             await asyncio.sleep(_NAME_PAUSE_S)
-        _log.debug("the slot of a failed start is there", slot=slot, platform_id=created.platform_id)
+        _log.debug("the slot of a failed start is there", slot=slot, platform_id=name)
         self.execute(self._scaler.slot_created(time.monotonic_ns(), slot, created.create_ns))
 
     async def _init(self, command: Init, begun_ns: int | None) -> None:

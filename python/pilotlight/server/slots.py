@@ -14,8 +14,14 @@ class SlotNames(Protocol):
     No two slots share one: destroying either would destroy both.
     """
 
-    def claim(self, slot: int, name: str) -> bool:
-        """Note a slot's name; False: another slot has it."""
+    def claim(self, slot: int, name: str, *, takes_over: bool) -> bool:
+        """Note a slot's name; False: another slot has it.
+
+        Args:
+            slot: the engine's name of it.
+            name: the platform's.
+            takes_over: one that a platform of before gave this name is taken to be gone.
+        """
 
     def __getitem__(self, slot: int, /) -> str: ...
     def __delitem__(self, slot: int, /) -> None: ...
@@ -29,8 +35,9 @@ class HostNames:
         self._by_slot: dict[int, str] = {}
         self._held: set[str] = set()
 
-    def claim(self, slot: int, name: str) -> bool:
-        """See `SlotNames`."""
+    def claim(self, slot: int, name: str, *, takes_over: bool) -> bool:
+        """See `SlotNames`; this platform is always the same one."""
+        del takes_over
         if name in self._held:
             return False
         self._held.add(name)

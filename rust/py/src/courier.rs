@@ -118,8 +118,9 @@ impl Courier {
     }
 
     /// Notes the platform's name of a slot; False: another slot has it.
-    fn claim(&self, slot: u64, name: &str) -> bool {
-        self.inner.claim(SlotId::from_bits(slot), name)
+    #[pyo3(signature = (slot, name, *, takes_over))]
+    fn claim(&self, slot: u64, name: &str, takes_over: bool) -> bool {
+        self.inner.claim(SlotId::from_bits(slot), name, takes_over)
     }
 
     fn __delitem__(&self, slot: u64) {

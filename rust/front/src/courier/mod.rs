@@ -138,10 +138,11 @@ impl Courier {
         self.names().of(slot).map(str::to_owned)
     }
 
-    /// Notes the platform's name of a slot that the host created; `false`: another slot has it.
+    /// Notes the platform's name of a slot; `false`: another slot has it. `takes_over`: one that was
+    /// named over an earlier connection is taken to be gone.
     #[must_use]
-    pub fn claim(&self, slot: SlotId, name: &str) -> bool {
-        self.names().claim(slot, name, self.client.connections())
+    pub fn claim(&self, slot: SlotId, name: &str, takes_over: bool) -> bool {
+        self.names().claim(slot, name, self.client.connections(), takes_over)
     }
 
     /// Forgets a slot that the host destroyed.
@@ -214,7 +215,7 @@ impl Courier {
 
     /// Goes on after a call that ended well, and leaves any other to the host.
     fn ended(self: &Arc<Self>, (kind, slot): (Kind, SlotId), command: HostCommand, outcome: Outcome, begun: Nanos) {
-        let unclaimed = |success: &Success| matches!(success, Success::Created(name) if !self.claim(slot, name));
+        let unclaimed = |success: &Success| matches!(success, Success::Created(name) if !self.claim(slot, name, true));
         let Some(success) = success(&command, &outcome).filter(|success| !unclaimed(success)) else {
             self.left.push(vec![Left::Call(kind, command, outcome, begun)]);
             return;

@@ -17,9 +17,10 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Notes a slot's name; `false`: a slot has it that was named over the same connection.
-    pub(super) fn claim(&mut self, slot: SlotId, name: &str, connection: u64) -> bool {
-        if self.holders.get(name).is_some_and(|&(_, before)| before == connection) {
+    /// Notes a slot's name; `false`: another slot has it. `takes_over`: only one that was named over
+    /// the same connection counts.
+    pub(super) fn claim(&mut self, slot: SlotId, name: &str, connection: u64, takes_over: bool) -> bool {
+        if self.holders.get(name).is_some_and(|&(_, before)| before == connection || !takes_over) {
             return false;
         }
         let name = Arc::<str>::from(name);
@@ -56,23 +57,24 @@ mod tests {
     #[test]
     fn a_name_is_one_slots_until_that_is_gone() {
         let (mut names, [first, second]) = (Names::default(), [1, 2].map(SlotId::from_bits));
-        assert!(names.claim(first, "s", 1));
-        assert!(!names.claim(second, "s", 1));
+        assert!(names.claim(first, "s", 1, true));
+        assert!(!names.claim(second, "s", 1, true));
         assert_eq!((names.of(first), names.of(second)), (Some("s"), None));
         names.forget(first);
-        assert!(names.claim(second, "s", 1));
+        assert!(names.claim(second, "s", 1, true));
         assert_eq!((names.of(first), names.of(second)), (None, Some("s")));
     }
 
     #[test]
     fn a_name_that_comes_again_over_a_new_connection_is_the_new_slots() {
         let (mut names, [old, new, late]) = (Names::default(), [1, 2, 3].map(SlotId::from_bits));
-        assert!(names.claim(old, "s", 1));
-        assert!(names.claim(new, "s", 2));
+        assert!(names.claim(old, "s", 1, true));
+        assert!(!names.claim(new, "s", 2, false));
+        assert!(names.claim(new, "s", 2, true));
         assert!(names.is_superseded(old) && !names.is_superseded(new));
         names.forget(old);
-        assert!(!names.claim(late, "s", 2), "it is still the new one's");
+        assert!(!names.claim(late, "s", 2, true), "it is still the new one's");
         names.forget(new);
-        assert!(names.claim(late, "s", 2));
+        assert!(names.claim(late, "s", 2, true));
     }
 }
