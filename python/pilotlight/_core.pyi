@@ -152,10 +152,14 @@ class Scaler:
         assign_deadline_ns: longest that a request may wait; a client's earlier deadline counts.
         start_attempts: starts that may fail while a request is the oldest before it gets an error; at least 1.
         max_functions: distinct functions (all Meta fields count) before new ones are refused.
-        max_waiting: requests waiting at once, over all functions, before new ones are refused.
+        max_waiting: requests waiting at once, over all functions, before new ones are refused; of one function, four
+            times as many as may still come.
+        max_slots: slots at once; further starts wait for room, and one function has at most four times what is left.
+        max_memory_mb: memory of all slots, likewise.
+        max_starts_per_second: CreateSlots issued a second, of which a second's may come at once; others wait.
 
     Raises:
-        ConfigError: `policy` does not parse.
+        ConfigError: `policy` does not parse, or has `handoff=none` beside one of the last three.
     """
 
     def __new__(
@@ -167,6 +171,9 @@ class Scaler:
         start_attempts: int = ...,
         max_functions: int = ...,
         max_waiting: int = ...,
+        max_slots: int | None = None,
+        max_memory_mb: int | None = None,
+        max_starts_per_second: int | None = None,
     ) -> Scaler: ...
     def assign(self, now_ns: int, request: bytes, deadline_ns: int | None = None) -> bytes | Outcome:
         """Serve an encoded AssignRequest.

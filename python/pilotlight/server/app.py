@@ -60,6 +60,9 @@ class App:
             start_attempts=config.start_attempts,
             max_functions=config.max_functions,
             max_waiting=config.max_waiting,
+            max_slots=config.max_slots or None,
+            max_memory_mb=config.max_memory or None,
+            max_starts_per_second=config.max_starts_per_second or None,
         )
         self.platform = platform or make_platform(config)
         self._registry = CollectorRegistry()

@@ -55,7 +55,7 @@ _COUNTERS = {
     "pilotlight_starts_cancelled": ("starts_cancelled", "Starts that nobody needed any more before Init."),
     "pilotlight_slots_reused": ("slots_reused", "Created slots that went to another function of the same memory."),
     "pilotlight_retired": ("retired", "Instances the policy let go."),
-    "pilotlight_evicted": ("evicted", "Free instances given up because memory was short."),
+    "pilotlight_evicted": ("evicted", "Instances given up because memory or slots were short."),
     "pilotlight_destroyed": ("destroyed", "Slots whose destruction the platform confirmed."),
     "pilotlight_destroy_failures": ("destroy_failures", "DestroySlot calls that failed and are issued again."),
 }

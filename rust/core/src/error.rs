@@ -23,13 +23,25 @@ pub enum EngineError {
         /// The configured limit.
         limit: u64,
     },
+    /// Too many requests of one function wait for what is left to the others.
+    #[error(
+        "already {waiting} requests of this function waiting, its share of the {limit} that may wait: refusing one more (raise max_waiting)"
+    )]
+    TooManyWaitingOfFunction {
+        /// Its requests that wait.
+        waiting: u32,
+        /// The configured limit, over all functions.
+        limit: u64,
+    },
     /// One slot of the function would exceed the memory limit.
-    #[error("a slot of {memory_mb} MB exceeds the memory limit of {limit_mb} MB for all slots (raise the policy's memory)")]
+    #[error("a slot of {memory_mb} MB exceeds the memory limit of {limit_mb} MB for all slots (raise {setting})")]
     TooLarge {
         /// Memory of the function's slots.
         memory_mb: u32,
         /// The configured limit.
         limit_mb: u64,
+        /// What sets it.
+        setting: &'static str,
     },
     /// `handle_drain` was called.
     #[error("the scaler is shutting down")]

@@ -103,7 +103,7 @@ fn bytes_each(pieces: u64, call: impl FnOnce()) -> u64 {
 fn a_hundred_thousand_functions_and_a_million_instances_hold() {
     const FUNCTIONS: u64 = 100_000;
     const EACH: u64 = 10;
-    let mut host = Host::with("fixed:keep_alive=1h", |config| config.max_waiting = EACH);
+    let mut host = Host::with("fixed:keep_alive=1h", |config| config.max_waiting = 2 * EACH);
     let mut ids = Vec::new();
     let function = bytes_each(FUNCTIONS, || ids = functions(&host, FUNCTIONS));
     assert!(function <= 1_200, "{function} bytes a function");
@@ -128,7 +128,7 @@ fn a_queue_whose_requests_all_give_up_leaves_no_memory_taken() {
     const FUNCTIONS: u64 = 1_000;
     const EACH: u64 = 100;
     // Room for one instance: the queue is all that a function could keep.
-    let mut host = Host::with("fixed:memory=128MB", |config| config.max_waiting = EACH);
+    let mut host = Host::with("fixed:memory=128MB", |config| config.max_waiting = 2 * EACH);
     let ids = functions(&host, FUNCTIONS);
     let each = bytes_each(FUNCTIONS, || {
         for id in ids {

@@ -7,6 +7,7 @@
 //! that waits for one of them with the GIL in its hand waits for a running thread.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use pilotlight_core::policy::PolicySpec;
@@ -40,7 +41,11 @@ impl Scaler {
         start_attempts = 3,
         max_functions = 100_000,
         max_waiting = 100_000,
+        max_slots = None,
+        max_memory_mb = None,
+        max_starts_per_second = None,
     ))]
+    #[expect(clippy::too_many_arguments, reason = "named in Python, where they are settings")]
     fn new(
         py: Python<'_>,
         policy: &str,
@@ -49,12 +54,24 @@ impl Scaler {
         start_attempts: u32,
         max_functions: u32,
         max_waiting: u64,
+        max_slots: Option<u64>,
+        max_memory_mb: Option<u64>,
+        max_starts_per_second: Option<NonZeroU32>,
     ) -> PyResult<Self> {
         if start_attempts == 0 {
             return Err(config_error(py, "start_attempts is 0: a request needs at least 1".to_owned()));
         }
         let policy = PolicySpec::parse(policy).map_err(|error| policy_error(py, &error))?;
-        let engine = EngineConfig { start_attempts, max_functions, max_waiting, ..EngineConfig::new(policy) };
+        let engine = EngineConfig {
+            start_attempts,
+            max_functions,
+            max_waiting,
+            max_slots,
+            max_memory_mb,
+            max_starts_per_second,
+            ..EngineConfig::new(policy)
+        };
+        engine.check().map_err(|error| policy_error(py, &error))?;
         let service = Arc::new(Service::new(ServiceConfig { engine, boot_id, assign_deadline: Nanos(assign_deadline_ns) }));
         Ok(Self { route: Arc::new(Route::new(Arc::clone(&service))), service })
     }

@@ -1,6 +1,7 @@
 //! Requests come in: a free instance now, or a place in the queue.
 
 use super::Engine;
+use super::room::exceeds_share;
 use crate::command::{Command, WakeError};
 use crate::error::EngineError;
 use crate::ids::{FunctionId, RequestTag, SlotId, WaiterId};
@@ -27,7 +28,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`EngineError::Draining`], [`EngineError::TooManyWaiting`].
+    /// [`EngineError::Draining`], [`EngineError::TooManyWaiting`], [`EngineError::TooManyWaitingOfFunction`].
     ///
     /// # Panics
     ///
@@ -65,11 +66,7 @@ impl Engine {
         if self.draining() {
             return Err(EngineError::Draining);
         }
-        let limit = self.config.max_waiting;
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= limit {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(EngineError::TooManyWaiting { limit });
-        }
+        self.join_waiting(cold.waiters.len())?;
         function.policy.demand_rose(now, function.pool.demand_rises());
         let own_start = match self.config.policy.handoff {
             Handoff::Oldest => {
@@ -84,7 +81,7 @@ impl Engine {
         function.ledger.count(Counter::Queued);
         let sequence = cold.waiters.push(request, now, deadline, own_start);
         self.start_wanted(now, id, function, &mut cold, out);
-        if cold.waiters.len() > cold.starting() && cold.ticket.is_none() {
+        if cold.waiters.len() > cold.starting() && cold.shortage.is_none() {
             function.ledger.count(Counter::HeldBack);
         }
         self.meet_target(now, id, function, &mut cold, out);
@@ -92,6 +89,21 @@ impl Engine {
         self.begin_reviews(now);
         self.arm(id, function, deadline);
         Ok(Assign::Waiting(WaiterId { function: id, sequence }))
+    }
+
+    /// Counts one more waiting request, unless there are too many of all functions, or of this one for its share.
+    fn join_waiting(&self, own: u32) -> Result<(), EngineError> {
+        let limit = self.config.max_waiting;
+        let left = limit.saturating_sub(self.waiting.fetch_add(1, Ordering::Relaxed));
+        let refused = if left == 0 {
+            EngineError::TooManyWaiting { limit }
+        } else if exceeds_share(own.into(), left) {
+            EngineError::TooManyWaitingOfFunction { waiting: own, limit }
+        } else {
+            return Ok(());
+        };
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Err(refused)
     }
 
     /// Takes back a waiting request whose client has gone. `false`: it is not waiting any more, its `Wake` was issued.
@@ -160,7 +172,7 @@ impl Engine {
         out: &mut Vec<Command>,
     ) {
         let why = match error {
-            WakeError::DeadlineExceeded => Counter::Expired,
+            WakeError::DeadlineExceeded | WakeError::NoRoom(_) => Counter::Expired,
             WakeError::StartFailed => Counter::StartsExhausted,
             WakeError::Draining => Counter::ShutOut,
         };

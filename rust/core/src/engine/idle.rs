@@ -1,6 +1,7 @@
 //! Requests end: the instance serves the oldest waiter, becomes free, or goes.
 
 use super::Engine;
+use super::limits::Limits;
 use crate::command::{Command, DestroyReason};
 use crate::ids::{FunctionId, RequestTag, SlotId};
 use crate::ledger::{Counter, WaitCause};
@@ -51,7 +52,8 @@ impl Engine {
         out: &mut Vec<Command>,
     ) -> Idle {
         let owned = word.state() == State::Busy && slot.owner.load(Ordering::Relaxed) == request.0;
-        let next = if bad || self.draining() { State::Retiring } else { State::Idle };
+        let makes_way = owned && self.makes_way(instance.index, function);
+        let next = if bad || makes_way || self.draining() { State::Retiring } else { State::Idle };
         // The epoch in the word fails a duplicate that slept while the instance went to another request.
         if !owned || !slot.transition(word, next) {
             function.ledger.count(Counter::IdleDuplicates);
@@ -62,7 +64,14 @@ impl Engine {
         if next == State::Idle {
             self.release(now, (id, function), (instance.index, slot), level, out);
         } else {
-            let reason = if bad { DestroyReason::NeedDestroy } else { DestroyReason::Draining };
+            let reason = if bad {
+                DestroyReason::NeedDestroy
+            } else if makes_way {
+                function.ledger.count(Counter::Evicted);
+                DestroyReason::MemoryPressure
+            } else {
+                DestroyReason::Draining
+            };
             self.give_up_instance(now, (id, function), (instance, slot), reason, out);
         }
         Idle::Ended
@@ -140,7 +149,7 @@ impl Engine {
         let free = FreeInstance { facts: self.facts(now, function), level };
         let due = now + function.policy.keep_alive(&free);
         slot.due.store(due.0, Ordering::Relaxed);
-        if self.limit.is_some() {
+        if self.limits.as_ref().is_some_and(Limits::bound_room) {
             let ranked = self.config.policy.policy.ranks_instances();
             slot.worth.store(if ranked { function.policy.priority(&free) } else { now.as_secs_f64() });
         }

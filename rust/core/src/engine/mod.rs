@@ -7,8 +7,10 @@ mod cost;
 mod drain;
 mod evict;
 mod idle;
+mod limits;
 mod overdue;
 mod review;
+mod room;
 mod snapshot;
 mod start;
 #[cfg(all(test, not(pilotlight_loom)))]
@@ -25,7 +27,7 @@ pub use assign::Assign;
 pub use idle::Idle;
 pub use snapshot::{FunctionTotals, Live, Snapshot};
 
-use self::evict::Limit;
+use self::limits::Limits;
 use self::timers::Timers;
 use crate::config::EngineConfig;
 use crate::error::EngineError;
@@ -54,8 +56,8 @@ pub struct Engine {
     /// The policy's regular reviews are scheduled.
     reviews_begun: AtomicBool,
     live: CachePadded<LiveCount>,
-    /// The limit on their memory, if there is one.
-    limit: Option<Limit>,
+    /// The limits on them, if there are any.
+    limits: Option<Limits>,
     /// A [`Phase`].
     phase: AtomicU8,
 }
@@ -79,7 +81,8 @@ struct LiveCount {
     memory_mb: AtomicU64,
     peak_slots: AtomicU64,
     peak_memory_mb: AtomicU64,
-    /// Memory of slots whose end has been asked for and not been confirmed or refused: part of `memory_mb`.
+    /// Those whose end has been asked for and not been confirmed or refused: part of `slots` and `memory_mb`.
+    leaving_slots: AtomicU64,
     leaving_mb: AtomicU64,
 }
 
@@ -104,7 +107,7 @@ impl Engine {
             means: CachePadded::default(),
             reviews_begun: AtomicBool::new(false),
             live: CachePadded::default(),
-            limit: config.policy.memory_limit_mb.map(Limit::new),
+            limits: Limits::new(&config),
             phase: AtomicU8::new(Phase::Running as u8),
             config,
         }
@@ -116,10 +119,8 @@ impl Engine {
     ///
     /// [`EngineError::TooManyFunctions`], [`EngineError::TooManyVersions`], [`EngineError::TooLarge`].
     pub fn function(&self, wanted: &FunctionRef<'_>) -> Result<FunctionId, EngineError> {
-        if let Some(limit) = &self.limit
-            && u64::from(wanted.memory_mb) > limit.memory_mb
-        {
-            return Err(EngineError::TooLarge { memory_mb: wanted.memory_mb, limit_mb: limit.memory_mb });
+        if let Some(limits) = &self.limits {
+            limits.check(wanted.memory_mb)?;
         }
         self.functions.find_or_create(wanted, &*self.config.policy.policy)
     }
@@ -192,13 +193,15 @@ impl Engine {
         self.live.peak_memory_mb.fetch_max(memory, Ordering::Relaxed);
     }
 
-    /// The end of one of the function's slots is asked for: its memory will be room.
+    /// The end of one of the function's slots is asked for: what it takes will be room.
     fn slot_leaves(&self, function: &Function) {
+        self.live.leaving_slots.fetch_add(1, Ordering::Relaxed);
         self.live.leaving_mb.fetch_add(u64::from(function.spec.memory_mb), Ordering::Relaxed);
     }
 
-    /// Its memory is not to be counted on any more: it is room by now, or was not released.
+    /// What it takes is not to be counted on any more: it is room by now, or was not released.
     fn slot_stays(&self, function: &Function) {
+        self.live.leaving_slots.fetch_sub(1, Ordering::Relaxed);
         self.live.leaving_mb.fetch_sub(u64::from(function.spec.memory_mb), Ordering::Relaxed);
     }
 
@@ -210,7 +213,7 @@ impl Engine {
         if from == State::Retiring {
             self.slot_stays(function);
         }
-        self.room_changed(now);
+        self.room_released(now, index, function);
         self.slots.release(index);
     }
 }

@@ -3,7 +3,7 @@
 use super::Engine;
 use super::agenda::Due;
 use super::work::{CHANGE, Work};
-use crate::command::{Command, DestroyReason, WakeError};
+use crate::command::{Command, DestroyReason};
 use crate::error::EngineError;
 use crate::ids::{FunctionId, SlotId};
 use crate::ledger::Counter;
@@ -111,8 +111,9 @@ impl Engine {
         let function = self.functions.at(id);
         let mut cold = lock(&function.cold);
         let overdue = cold.waiters.take_overdue(now, work.changes());
+        let error = self.overdue_error(&cold);
         for waiter in &overdue {
-            self.refuse(now, (id, function), &mut cold, waiter, WakeError::DeadlineExceeded, out);
+            self.refuse(now, (id, function), &mut cold, waiter, error, out);
         }
         // A timer that finds nothing to do is work too.
         work.changed(overdue.len().max(1));
@@ -123,12 +124,12 @@ impl Engine {
         if deadline.is_some_and(|deadline| deadline <= now) {
             return;
         }
-        cold.refused_room = false;
+        cold.shortage = None;
         let before = out.len();
         self.start_wanted(now, id, function, &mut cold, out);
         self.meet_target(now, id, function, &mut cold, out);
         work.changed(out.len() - before);
-        self.settle_room(now, &mut cold);
+        self.settle_room(now, function, &mut cold);
         self.visit_free(now, (id, function), cold, work, out);
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::chunked::Chunked;
+use crate::command::Bound;
 use crate::error::EngineError;
 use crate::ids::FunctionId;
 use crate::ledger::FunctionLedger;
@@ -85,10 +86,10 @@ pub(crate) struct Cold {
     pub(crate) seeks_spare: bool,
     /// Instances to have whatever the demand, as the policy last said.
     pub(crate) target: u32,
-    /// Place in the queue for room under the memory limit.
+    /// Place in the queue of those whose starts wait.
     pub(crate) ticket: Option<u64>,
-    /// A start found no room since the function was last swept.
-    pub(crate) refused_room: bool,
+    /// What a start did not get since the function was last swept.
+    pub(crate) shortage: Option<Bound>,
     /// A visit to the free instances that is to be gone on with: the timers know of it.
     pub(crate) descent: Option<Box<Descent>>,
 }

@@ -48,12 +48,14 @@ pub(crate) struct Function {
     armed: Option<u64>,
 }
 
-/// How long free instances are kept, how many there are to be whatever the demand, and the memory there is for all slots.
+/// How long free instances are kept, how many there are to be whatever the demand, and the limits on all slots.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) keep_alive: u64,
     pub(crate) floor: usize,
     pub(crate) memory_mb: Option<u64>,
+    pub(crate) max_slots: Option<u64>,
+    pub(crate) starts_per_second: Option<u64>,
 }
 
 /// A policy that holds a floor is asked again after this long.
@@ -86,7 +88,7 @@ impl Reference {
             policy,
             retry,
             seekers: BTreeMap::new(),
-            room: Room::new(policy.memory_mb),
+            room: Room::default(),
             did: Vec::new(),
         }
     }
@@ -131,7 +133,7 @@ impl Reference {
     }
 
     pub(crate) fn idle(&mut self, slot: usize, bad: bool) {
-        if bad || self.draining {
+        if bad || self.draining || self.makes_way(slot) {
             self.destroy(slot);
             if !self.draining {
                 self.start_wanted(self.slots[slot].function);
@@ -185,7 +187,7 @@ impl Reference {
         let before = self.slots[slot].state;
         self.slots[slot].state = if may_exist { State::Abandoned } else { State::Gone };
         if !may_exist {
-            self.room_changed();
+            self.released(slot);
         }
         if before == State::Creating {
             let f = self.slots[slot].function;
@@ -203,7 +205,7 @@ impl Reference {
 
     pub(crate) fn destroyed(&mut self, slot: usize) {
         self.slots[slot].state = State::Gone;
-        self.room_changed();
+        self.released(slot);
     }
 
     pub(crate) fn destroy_failed(&mut self, slot: usize) {
