@@ -217,6 +217,7 @@ fn a_duplicate_idle_changes_nothing() {
     assert_eq!(host.idle(slot, "f", 1), Idle::Duplicate, "the instance is another request's now");
     assert_eq!(host.assign("f", 3).waiting(), host.last_waiter());
     assert_eq!(before.count(Counter::Idles), host.totals().count(Counter::Idles));
+    assert_eq!([&before, &host.totals()].map(|totals| totals.count(Counter::IdleDuplicates)), [0, 2]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod support;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 
-use pilotlight_core::{Assign, Command, EngineError, Idle, Nanos, SlotId, WaiterId, WakeError};
+use pilotlight_core::{Assign, Command, Counter, EngineError, Idle, Nanos, SlotId, WaiterId, WakeError};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use reference::{Did, Policy, Reference, State};
@@ -144,6 +144,7 @@ struct Sut {
     host: Host,
     ids: Vec<SlotId>,
     waiters: HashMap<u64, WaiterId>,
+    duplicates: u64,
 }
 
 impl Sut {
@@ -203,7 +204,9 @@ fn run(model: &mut Model, mut sut: Option<&mut Sut>) {
             let Some(slot) = model.nth(slot, |state| !holds(state)) else { return };
             if let Some(sut) = &mut sut {
                 let key = KEYS[model.reference.slots[slot].function];
-                assert_ne!(sut.host.idle(sut.ids[slot], key, request), Idle::Ended);
+                let idle = sut.host.idle(sut.ids[slot], key, request);
+                assert_ne!(idle, Idle::Ended);
+                sut.duplicates += u64::from(idle == Idle::Duplicate);
             }
         }
         Call::Cancel { function, waiter } => {
@@ -316,6 +319,7 @@ fn compare(model: &mut Model, sut: Option<&mut Sut>) {
     let snapshot = sut.host.snapshot();
     assert_eq!(snapshot.live.slots, model.reference.counts());
     assert_eq!(snapshot.totals.slot_ns, model.reference.booked);
+    assert_eq!(snapshot.totals.count(Counter::IdleDuplicates), sut.duplicates);
     assert_eq!(sut.host.engine.live_slots(), model.reference.counts().iter().sum::<u64>());
     assert!(model.reference.policy.memory_mb.is_none_or(|limit| snapshot.live.peak_memory_mb <= limit));
     assert!(model.reference.policy.max_slots.is_none_or(|limit| snapshot.live.peak_slots <= limit));
@@ -356,7 +360,7 @@ impl StateMachineTest for Machine {
         for (key, memory_mb) in KEYS.into_iter().zip(MEMORIES) {
             host.engine.function(&support::function(key, memory_mb)).unwrap();
         }
-        Self { model: model.clone(), sut: Sut { host, ids: Vec::new(), waiters: HashMap::new() } }
+        Self { model: model.clone(), sut: Sut { host, ids: Vec::new(), waiters: HashMap::new(), duplicates: 0 } }
     }
 
     fn apply(mut machine: Self, _: &Model, call: Call) -> Self {
