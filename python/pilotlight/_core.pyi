@@ -151,7 +151,8 @@ class Scaler:
         boot_id: 32 random bits that mark this process's instance ids, so that ids of an earlier process are unknown.
         assign_deadline_ns: longest that a request may wait; a client's earlier deadline counts.
         start_attempts: starts that may fail while a request is the oldest before it gets an error; at least 1.
-        max_functions: distinct functions (all Meta fields count) before new ones are refused.
+        max_functions: distinct functions (all Meta fields count); those at rest give way to new ones, which are refused
+            when none is.
         max_waiting: requests waiting at once, over all functions, before new ones are refused; of one function, four
             times as many as may still come.
         max_slots: slots at once; further starts wait for room, and one function has at most four times what is left.
@@ -228,6 +229,9 @@ class Scaler:
     @property
     def live_slots(self) -> int:
         """Slots the ledger knows: issued and not confirmed destroyed."""
+    @property
+    def functions_refused(self) -> int:
+        """Requests refused because all functions, or all versions of theirs, were in use."""
     def snapshot(self, now_ns: int, per_function: bool = False) -> dict[str, Any]:
         """Copy the ledger: see docs/ledger.md for every key. `per_function` adds a list under "functions"."""
 

@@ -197,7 +197,13 @@ class ServeConfig(BaseSettings):
         description="Starts that may fail while a request is the oldest one waiting before it gets an error.",
     )
     max_functions: int = Field(
-        100_000, ge=1, le=10_000_000, description="Distinct functions before requests for new ones are refused."
+        100_000,
+        ge=1,
+        le=10_000_000,
+        description=(
+            "Distinct functions known at once. Those without a slot and without a request give way to new ones, the "
+            "least recently used first; when all are in use, requests for new ones are refused."
+        ),
     )
     max_waiting: int = Field(
         100_000,

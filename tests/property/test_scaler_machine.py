@@ -58,6 +58,7 @@ class ScalerMachine(RuleBasedStateMachine):
     policy = "break_even"
     shares = True
     """Freed instances serve whoever waits."""
+    max_functions = len(MEMORY_MB)
     max_slots: int | None = None
     max_memory_mb: int | None = None
     max_starts_per_second: int | None = None
@@ -70,7 +71,7 @@ class ScalerMachine(RuleBasedStateMachine):
             boot_id=7,
             assign_deadline_ns=ASSIGN_DEADLINE_NS,
             start_attempts=START_ATTEMPTS,
-            max_functions=len(MEMORY_MB),
+            max_functions=self.max_functions,
             max_waiting=MAX_WAITING,
             max_slots=self.max_slots,
             max_memory_mb=self.max_memory_mb,
@@ -162,7 +163,10 @@ class ScalerMachine(RuleBasedStateMachine):
         except Draining:
             assert self.draining
             return
-        except Overloaded:
+        except Overloaded as error:
+            if "max_functions" in str(error):
+                assert len(self.slots) + len(self.waiting) >= self.max_functions, "all functions are in use"
+                return
             own = sum(waits == key for _, waits, _ in self.waiting.values())
             assert len(self.waiting) == MAX_WAITING or own > 4 * (MAX_WAITING - len(self.waiting))
             assert not self.free(key)
@@ -440,6 +444,11 @@ class OwnStarts(ScalerMachine):
     shares = False
 
 
+class FewFunctions(ScalerMachine):
+    policy = "fixed:keep_alive=300ms"
+    max_functions = 1
+
+
 class Limited(ScalerMachine):
     policy = "level_gap"
     max_slots = 4
@@ -458,6 +467,7 @@ _BOUNDED = settings(
 TestBreakEvenSharing = BreakEvenSharing.TestCase
 TestFixedKeeping = FixedKeeping.TestCase
 TestOwnStarts = OwnStarts.TestCase
+TestFewFunctions = FewFunctions.TestCase
 TestLimited = Limited.TestCase
-for machine in (TestBreakEvenSharing, TestFixedKeeping, TestOwnStarts, TestLimited):
+for machine in (TestBreakEvenSharing, TestFixedKeeping, TestOwnStarts, TestFewFunctions, TestLimited):
     machine.settings = _BOUNDED

@@ -221,6 +221,24 @@ def test_limits_refuse_with_the_setting_to_raise() -> None:
         assign(scaler, 0, "r3", key="b")
 
 
+def test_functions_at_rest_give_way_to_new_ones_and_the_totals_keep_what_they_booked() -> None:
+    scaler = Scaler(policy="fixed", max_functions=1)
+    for number in range(20):
+        outcome = assign(scaler, number * S, "r", key=f"f{number}")
+        assert isinstance(outcome, Outcome)
+        assert outcome.waiter is not None
+        (create,) = outcome.commands
+        assert isinstance(create, CreateSlot)
+        with pytest.raises(Overloaded, match=r"1 functions with slots or requests.*raise max_functions"):
+            assign(scaler, number * S, "r", key="another")
+        assert scaler.cancel(number * S, outcome.waiter)
+        assert scaler.start_failed(number * S, create.slot, "create", "told to") == []
+    ledger = scaler.snapshot(20 * S)
+    assert (ledger["functions_count"], ledger["functions_given_up"], ledger["functions_refused"]) == (1, 19, 20)
+    assert scaler.functions_refused == 20
+    assert ledger["starts"] == 20
+
+
 def test_a_function_whose_requests_all_wait_leaves_places_to_others() -> None:
     scaler = Scaler(max_waiting=10)
     for number in range(9):

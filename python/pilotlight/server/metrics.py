@@ -44,6 +44,8 @@ _OUTCOMES = {
 """Label of `pilotlight_assigns_total` → key of the snapshot; every answered Assign has one."""
 
 _COUNTERS = {
+    "pilotlight_functions_given_up": ("functions_given_up", "Functions at rest that gave way to new ones."),
+    "pilotlight_functions_refused": ("functions_refused", "Requests refused because all functions were in use."),
     "pilotlight_idles": ("idles", "Idle calls that named a known instance."),
     "pilotlight_idle_duplicates": ("idle_duplicates", "Idle calls for an instance that was free already."),
     "pilotlight_idle_unknown": ("idle_unknown", "Idle calls for a function or an instance that is unknown."),
@@ -60,7 +62,7 @@ _COUNTERS = {
     "pilotlight_destroy_failures": ("destroy_failures", "DestroySlot calls that failed and are issued again."),
 }
 _GAUGES = {
-    "pilotlight_functions": ("functions_count", "Functions seen."),
+    "pilotlight_functions": ("functions_count", "Functions known."),
     "pilotlight_waiting_requests": ("waiting", "Requests waiting for an instance now."),
     "pilotlight_live_slots": ("live_slots", "Slots issued and not confirmed destroyed."),
 }

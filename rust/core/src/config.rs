@@ -14,7 +14,8 @@ pub struct EngineConfig {
     /// Starts that may fail while a request is the oldest before it is answered with an error. At least 1; default 3: one
     /// failure may be the platform's bad moment, three in a row are the function's fault.
     pub start_attempts: u32,
-    /// Distinct functions before new ones are refused. Default 100,000, each some hundreds of bytes when idle.
+    /// Distinct functions known at once. Those at rest give way to new ones; when all are in use, new ones are refused. Default 100,000,
+    /// each some hundreds of bytes when idle.
     pub max_functions: u32,
     /// Requests waiting at once, over all functions, before new ones are refused. Default 100,000. Of one function, four times as many as
     /// may still come.

@@ -5,18 +5,23 @@ use crate::ids::SlotId;
 /// Errors of the engine's calls. None of them changes any state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// The function table is full.
-    #[error("already {limit} functions known: refusing a new one (raise max_functions)")]
+    /// The function table is full of functions that are in use.
+    #[error("already {limit} functions with slots or requests: refusing a new one (raise max_functions)")]
     TooManyFunctions {
         /// The configured limit.
         limit: u32,
     },
-    /// The key was registered with too many different settings.
-    #[error("already {limit} versions of one function known: refusing a new one (its runtime, memory and timeout keep changing)")]
+    /// The key is in use with too many different settings.
+    #[error(
+        "already {limit} versions of one function with slots or requests: refusing a new one (its runtime, memory and timeout keep changing)"
+    )]
     TooManyVersions {
         /// The limit.
         limit: u32,
     },
+    /// The function has given its place in the table up: look it up again.
+    #[error("the function is not known any more: its place was needed for another")]
+    FunctionGivenUp,
     /// Too many requests wait.
     #[error("already {limit} requests waiting: refusing one more (raise max_waiting)")]
     TooManyWaiting {

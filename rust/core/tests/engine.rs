@@ -357,11 +357,12 @@ fn limits_refuse_without_changing_anything() {
         config.max_waiting = 1;
         config.max_functions = 2;
     });
+    host.instance("e", 0);
     host.assign("f", 1).waiting();
-    let g = host.function("g");
-    let refused = host.engine.handle_assign(host.now, g, support::tag(2), Nanos::MAX, &mut host.out);
+    assert_eq!(host.engine.function(&support::function("g", MB)), Err(EngineError::TooManyFunctions { limit: 2 }));
+    let e = host.function("e");
+    let refused = host.engine.handle_assign(host.now, e, support::tag(2), Nanos::MAX, &mut host.out);
     assert_eq!(refused, Err(EngineError::TooManyWaiting { limit: 1 }));
-    assert_eq!(host.engine.function(&support::function("h", MB)), Err(EngineError::TooManyFunctions { limit: 2 }));
     assert_eq!(host.snapshot().live.waiting, 1);
 }
 

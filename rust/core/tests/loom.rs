@@ -156,6 +156,7 @@ fn an_instance_freed_during_a_sweep_keeps_a_timer() {
 fn a_visit_in_steps_takes_as_many_as_are_overdue_and_leaves_the_others_their_end() {
     let mut fewer = loom::model::Builder::new();
     fewer.preemption_bound = Some(2);
+    fewer.max_branches = 2_000;
     fewer.check(|| {
         let (engine, function, slots) = engine("fixed:keep_alive=1s", 3);
         let mut out = Vec::new();

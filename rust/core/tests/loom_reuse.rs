@@ -7,8 +7,8 @@ mod support;
 
 use loom::sync::Arc;
 use loom::thread;
-use pilotlight_core::{Assign, Engine, FunctionId, Idle, Nanos, SlotId};
-use support::{Host, tag};
+use pilotlight_core::{Assign, Command, Engine, EngineError, FunctionId, Idle, Nanos, SlotId};
+use support::{Host, MB, function, tag};
 
 const NOW: Nanos = Nanos::from_secs(1);
 
@@ -43,5 +43,49 @@ fn an_instance_that_comes_back_to_the_top_does_not_pass_for_the_one_that_had_oth
         let theirs = other.join().unwrap();
         let last = assign(&engine, function, 13);
         assert!(mine != theirs && mine != last && theirs != last, "{mine:?} {theirs:?} {last:?}");
+    });
+}
+
+/// A request has found a function, which is then given up for another before it asks for an instance. The other's instance comes and is
+/// free meanwhile.
+#[test]
+fn a_request_of_a_function_that_is_given_up_waits_as_it_or_is_told_and_never_gets_the_next_ones_instance() {
+    let mut fewer = loom::model::Builder::new();
+    fewer.preemption_bound = Some(2);
+    fewer.check(|| {
+        let host = Host::with("fixed", |config| config.max_functions = 1);
+        let f = host.function("f");
+        let engine = Arc::new(host.engine);
+        let twin = Arc::clone(&engine);
+        let other = thread::spawn(move || {
+            let mut out = Vec::new();
+            (twin.handle_assign(NOW, f, tag(10), Nanos::MAX, &mut out), out)
+        });
+        let mut out = Vec::new();
+        let g = engine.function(&function("g", MB));
+        if let Ok(g) = g {
+            engine.handle_assign(NOW, g, tag(11), Nanos::MAX, &mut out).unwrap();
+            let Some(Command::CreateSlot { slot, function, .. }) = out.pop() else { panic!("a waiter gets a start") };
+            assert_eq!(function, g);
+            engine.handle_slot_created(NOW, slot, Nanos(1), &mut out).unwrap();
+            engine.handle_instance_ready(NOW, slot, Nanos(1), &mut out).unwrap();
+            assert_eq!(engine.handle_idle(NOW, slot, "g", tag(11), false, &mut out), Idle::Ended);
+        }
+        let (assigned, theirs) = other.join().unwrap();
+        match (&g, assigned) {
+            (Err(EngineError::TooManyFunctions { .. }), Ok(Assign::Waiting(_))) => {
+                assert!(matches!(theirs[..], [Command::CreateSlot { function, .. }] if function == f));
+            }
+            (Ok(g), Err(EngineError::FunctionGivenUp)) => {
+                assert!(theirs.iter().all(|command| matches!(command, Command::Wake { .. })), "{theirs:?}");
+                // Whatever the other did with g's instance, g has it again.
+                assert_eq!(
+                    engine.handle_assign(NOW, *g, tag(12), Nanos::MAX, &mut out).map(|assign| matches!(assign, Assign::Warm(_))),
+                    Ok(true)
+                );
+            }
+            // A start in flight or a lock that was held kept f, or it came too late for that.
+            other => panic!("{other:?}"),
+        }
     });
 }

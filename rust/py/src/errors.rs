@@ -71,7 +71,8 @@ pub(crate) fn engine_error(error: EngineError) -> PyErr {
         EngineError::TooManyFunctions { .. }
         | EngineError::TooManyVersions { .. }
         | EngineError::TooManyWaiting { .. }
-        | EngineError::TooManyWaitingOfFunction { .. } => Overloaded::new_err(text),
+        | EngineError::TooManyWaitingOfFunction { .. }
+        | EngineError::FunctionGivenUp => Overloaded::new_err(text),
         EngineError::TooLarge { .. } => InvalidRequest::new_err(text),
         EngineError::Draining => Draining::new_err(text),
         EngineError::SlotNotFound(_) => SlotNotFound::new_err(text),

@@ -179,6 +179,12 @@ impl Scaler {
         self.service.engine().live_slots()
     }
 
+    /// Requests refused because all functions, or all versions of theirs, were in use.
+    #[getter]
+    fn functions_refused(&self) -> u64 {
+        self.service.engine().functions_refused()
+    }
+
     /// Copies the ledger: see docs/ledger.md for every key. `per_function` adds a list under "functions".
     #[pyo3(signature = (now_ns, per_function = false))]
     fn snapshot<'py>(&self, py: Python<'py>, now_ns: u64, per_function: bool) -> PyResult<Bound<'py, PyDict>> {

@@ -139,7 +139,7 @@ impl Engine {
             let _ = heir.due.compare_exchange(due, gone.due.load(Ordering::Relaxed), Ordering::Relaxed, Ordering::Relaxed);
             state.ranking.enter(worth, entry.index, entry.word, &self.slots);
         }
-        function.policy.evicted(entry.worth, function.instances(cold) + cold.starting());
+        self.functions.ask(function, |policy| policy.evicted(entry.worth, function.instances(cold) + cold.starting()));
         true
     }
 }

@@ -29,7 +29,8 @@ impl Engine {
     pub fn handle_idle(&self, now: Nanos, instance: SlotId, key: &str, request: RequestTag, bad: bool, out: &mut Vec<Command>) -> Idle {
         let Some((slot, word)) = self.slots.find(instance) else { return Idle::Unknown };
         let (id, function) = self.holder(slot);
-        if *function.spec.key != *key || !matches!(word.state(), State::Idle | State::Busy | State::Retiring | State::Leaked) {
+        if !self.functions.is_of_key(function, key) || !matches!(word.state(), State::Idle | State::Busy | State::Retiring | State::Leaked)
+        {
             return Idle::Unknown;
         }
         self.end(now, (instance, slot, word), (id, function), request, bad, out)
@@ -60,7 +61,7 @@ impl Engine {
             return Idle::Duplicate;
         }
         let execution = slot.clock.turn_free(now);
-        let level = Self::demand_falls(now, function, Some(execution));
+        let level = self.demand_falls(now, function, Some(execution));
         if next == State::Idle {
             self.release(now, (id, function), (instance.index, slot), level, out);
         } else {
@@ -89,7 +90,7 @@ impl Engine {
         }
         function.ledger.count(Counter::Abandoned);
         slot.clock.turn_free(now);
-        let level = Self::demand_falls(now, function, None);
+        let level = self.demand_falls(now, function, None);
         self.release(now, (id, function), (instance.index, slot), level, out);
         Idle::Ended
     }
@@ -147,11 +148,11 @@ impl Engine {
     /// Sets the end of the keep-alive of an instance that becomes free now.
     pub(super) fn set_due(&self, now: Nanos, function: &Function, slot: &Slot, level: u32) {
         let free = FreeInstance { facts: self.facts(now, function), level };
-        let due = now + function.policy.keep_alive(&free);
+        let due = now + self.functions.ask(function, |policy| policy.keep_alive(&free));
         slot.due.store(due.0, Ordering::Relaxed);
         if self.limits.as_ref().is_some_and(Limits::bound_room) {
             let ranked = self.config.policy.policy.ranks_instances();
-            slot.worth.store(if ranked { function.policy.priority(&free) } else { now.as_secs_f64() });
+            slot.worth.store(if ranked { self.functions.ask(function, |policy| policy.priority(&free)) } else { now.as_secs_f64() });
         }
     }
 

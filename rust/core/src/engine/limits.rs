@@ -153,7 +153,7 @@ impl State {
             self.tickets += 1;
             cold.ticket = Some(self.tickets);
             self.queue.insert(self.tickets, id);
-            self.by_size.insert((function.spec.memory_mb, self.tickets));
+            self.by_size.insert((function.memory_mb(), self.tickets));
         }
     }
 
@@ -167,7 +167,7 @@ impl State {
             limits.hindered.store(0, Ordering::Relaxed);
         }
         self.queue.remove(&ticket);
-        self.by_size.remove(&(function.spec.memory_mb, ticket));
+        self.by_size.remove(&(function.memory_mb(), ticket));
     }
 }
 
@@ -296,10 +296,10 @@ impl Engine {
     pub(super) fn serve_next(&self, now: Nanos, limits: &Limits, state: &State) {
         let Some((&first, &id)) = state.queue.first_key_value() else { return };
         let at = now.max(limits.next_start(state));
-        self.arm(id, self.functions.at(id), at);
+        self.arm(id, self.functions.at(id.index), at);
         if let Some((_, ticket)) = state.by_size.first().filter(|&&(_, ticket)| ticket != first) {
             let id = state.queue[ticket];
-            let function = self.functions.at(id);
+            let function = self.functions.at(id.index);
             if self.may_go_ahead(limits, state, function) {
                 self.arm(id, function, at);
             }
@@ -325,7 +325,7 @@ impl Engine {
     /// May a start go ahead of the first in the queue?
     fn may_go_ahead(&self, limits: &Limits, state: &State, function: &Function) -> bool {
         let Some((_, &first)) = state.queue.first_key_value() else { return true };
-        let (own, first) = (Room::of(function, 1), Room::of(self.functions.at(first), 1));
+        let (own, first) = (Room::of(function, 1), Room::of(self.functions.at(first.index), 1));
         let (live, soon) = (self.live_room(), limits.room.plus(self.leaving_room()));
         let suffices = |taken: Room| taken.plus(first).fits(soon);
         live.plus(own).fits(limits.room)
@@ -337,7 +337,7 @@ impl Engine {
     /// nothing else.
     fn note_hindered(&self, limits: &Limits, state: &State) {
         let Some((&ticket, &first)) = state.queue.first_key_value() else { return };
-        let (live, first) = (self.live_room(), Room::of(self.functions.at(first), 1));
+        let (live, first) = (self.live_room(), Room::of(self.functions.at(first.index), 1));
         let suffices = |taken: Room| taken.plus(first).fits(limits.room.plus(self.leaving_room()));
         let hindered = !suffices(live) && suffices(live.less(state.ahead_room));
         limits.hindered.store(if hindered { ticket } else { 0 }, Ordering::Relaxed);

@@ -20,6 +20,7 @@ mod timers;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
@@ -113,7 +114,7 @@ impl Engine {
         }
     }
 
-    /// Finds the function, or registers it.
+    /// Finds the function, or registers it; others that are at rest may have to give their place up for it.
     ///
     /// # Errors
     ///
@@ -125,23 +126,23 @@ impl Engine {
         self.functions.find_or_create(wanted, &*self.config.policy.policy)
     }
 
-    /// Has a function of this key ever been registered?
+    /// Is a function of this key known?
     #[must_use]
     pub fn knows_key(&self, key: &str) -> bool {
         self.functions.knows_key(key)
     }
 
-    /// What a function was registered with; `None` for an id that is not of this engine.
+    /// What a function was registered with; `None` for an id that is not of this engine, or of a function that was given up.
     #[must_use]
-    pub fn spec(&self, function: FunctionId) -> Option<&FunctionSpec> {
-        self.functions.find(function).map(|function| &function.spec)
+    pub fn spec(&self, function: FunctionId) -> Option<Arc<FunctionSpec>> {
+        self.functions.find(function).map(|function| self.functions.spec(function))
     }
 
     /// The function that holds a live slot.
     #[must_use]
     pub fn function_of(&self, slot: SlotId) -> Option<FunctionId> {
         let (slot, _) = self.slots.find(slot)?;
-        Some(slot.holder())
+        Some(self.functions.at(slot.holder()).id())
     }
 
     /// The text of the policy in force.
@@ -160,8 +161,8 @@ impl Engine {
     }
 
     fn holder(&self, slot: &Slot) -> (FunctionId, &Function) {
-        let id = slot.holder();
-        (id, self.functions.at(id))
+        let function = self.functions.at(slot.holder());
+        (function.id(), function)
     }
 
     /// Books what the slot has counted and measured for the function; from now on it measures something else.
@@ -176,13 +177,13 @@ impl Engine {
         // Until its own first Init, a function is thought to take as long as the others did.
         let inits = [&function.init_ns, &self.means.init_ns].map(|init| init.load(Ordering::Relaxed));
         let init = inits.into_iter().find(|&init| init > 0);
-        Facts { now, memory_mb: function.spec.memory_mb, cold_start: init.map_or(Nanos::ZERO, |init| create + Nanos(init)) }
+        Facts { now, memory_mb: function.memory_mb(), cold_start: init.map_or(Nanos::ZERO, |init| create + Nanos(init)) }
     }
 
     /// Demand shrinks by a request, which executed for so long or left unserved; returns the level that is no longer wanted.
-    fn demand_falls(now: Nanos, function: &Function, execution: Option<Nanos>) -> u32 {
+    fn demand_falls(&self, now: Nanos, function: &Function, execution: Option<Nanos>) -> u32 {
         let level = function.pool.demand_falls();
-        function.policy.demand_fell(now, level, execution);
+        self.functions.ask(function, |policy| policy.demand_fell(now, level, execution));
         level
     }
 
@@ -196,25 +197,28 @@ impl Engine {
     /// The end of one of the function's slots is asked for: what it takes will be room.
     fn slot_leaves(&self, function: &Function) {
         self.live.leaving_slots.fetch_add(1, Ordering::Relaxed);
-        self.live.leaving_mb.fetch_add(u64::from(function.spec.memory_mb), Ordering::Relaxed);
+        self.live.leaving_mb.fetch_add(u64::from(function.memory_mb()), Ordering::Relaxed);
     }
 
     /// What it takes is not to be counted on any more: it is room by now, or was not released.
     fn slot_stays(&self, function: &Function) {
         self.live.leaving_slots.fetch_sub(1, Ordering::Relaxed);
-        self.live.leaving_mb.fetch_sub(u64::from(function.spec.memory_mb), Ordering::Relaxed);
+        self.live.leaving_mb.fetch_sub(u64::from(function.memory_mb()), Ordering::Relaxed);
     }
 
     /// Forgets a slot that has just become vacant. `from`: the state it was in.
     fn slot_vanished(&self, now: Nanos, index: u32, function: &Function, from: State) {
         function.ledger.count(Counter::Destroyed);
         self.live.slots.fetch_sub(1, Ordering::Relaxed);
-        self.live.memory_mb.fetch_sub(u64::from(function.spec.memory_mb), Ordering::Relaxed);
+        self.live.memory_mb.fetch_sub(u64::from(function.memory_mb()), Ordering::Relaxed);
         if from == State::Retiring {
             self.slot_stays(function);
         }
         self.room_released(now, index, function);
         self.slots.release(index);
+        function.used.store(now.0, Ordering::Relaxed);
+        // The last of it: from now on the function may be given up.
+        function.slots.fetch_sub(1, Ordering::Release);
     }
 }
 

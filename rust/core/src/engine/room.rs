@@ -31,7 +31,7 @@ impl Room {
     /// What so many slots of a function take.
     pub(super) fn of(function: &Function, slots: u32) -> Self {
         let slots = u64::from(slots);
-        Self { memory_mb: slots * u64::from(function.spec.memory_mb), slots }
+        Self { memory_mb: slots * u64::from(function.memory_mb()), slots }
     }
 
     pub(super) fn plus(self, more: Self) -> Self {

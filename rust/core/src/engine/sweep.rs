@@ -38,7 +38,7 @@ impl Engine {
             if work.is_done() {
                 break;
             }
-            match self.timers.pop(now, |id| &self.functions.at(id).armed) {
+            match self.timers.pop(now, |id| &self.functions.at(id.index).armed) {
                 Some(Due::Function(id)) => work.step(|work| self.sweep(now, id, work, out)),
                 Some(Due::GoOn(id)) => work.step(|work| self.go_on(now, id, work, out)),
                 Some(Due::Destroy(slot)) => {
@@ -108,8 +108,13 @@ impl Engine {
     /// Bound: see [`Work`]; `engine::start` says how many starts are issued before they are counted. What is left over is done at once, but after
     /// whatever else is due: the policy is asked when no overdue request is left, so that it starts nothing for one.
     fn sweep(&self, now: Nanos, id: FunctionId, work: &mut Work, out: &mut Vec<Command>) {
-        let function = self.functions.at(id);
+        let function = self.functions.at(id.index);
         let mut cold = lock(&function.cold);
+        // The timer may have been set for a function that had the place before.
+        let id = function.id();
+        if function.is_vacant() {
+            return;
+        }
         let overdue = cold.waiters.take_overdue(now, work.changes());
         let error = self.overdue_error(&cold);
         for waiter in &overdue {

@@ -2,10 +2,12 @@
 
 mod chunked;
 mod clock;
+mod function;
 mod functions;
 mod slots;
 
 pub(crate) use clock::Span;
-pub(crate) use functions::{Cold, Function, FunctionTable};
-pub use functions::{FunctionRef, FunctionSpec};
+pub(crate) use function::{Cold, Function};
+pub use function::{FunctionRef, FunctionSpec};
+pub(crate) use functions::FunctionTable;
 pub(crate) use slots::{Slot, SlotAccount, SlotTable, State, Word};

@@ -57,7 +57,8 @@ impl From<Refusal> for Failure {
                 EngineError::TooManyFunctions { .. }
                 | EngineError::TooManyVersions { .. }
                 | EngineError::TooManyWaiting { .. }
-                | EngineError::TooManyWaitingOfFunction { .. },
+                | EngineError::TooManyWaitingOfFunction { .. }
+                | EngineError::FunctionGivenUp,
             ) => Code::ResourceExhausted,
             Refusal::Engine(EngineError::Draining) => Code::Unavailable,
             Refusal::Engine(EngineError::SlotNotFound(_)) => Code::Internal,
