@@ -229,3 +229,20 @@ fn smooth(mean: &AtomicU64, observed: Nanos) {
     // A racing observation may be lost: it is one sample of a mean.
     mean.store(after.max(1), Ordering::Relaxed);
 }
+
+#[cfg(all(test, not(pilotlight_loom)))]
+mod tests {
+    use super::smooth;
+    use crate::nanos::Nanos;
+    use crate::sync::{AtomicU64, Ordering};
+
+    #[test]
+    fn a_mean_begins_at_the_first_value_and_moves_a_quarter_of_the_way_to_each_other() {
+        let mean = AtomicU64::new(0);
+        let means = [800, 400, 700].map(|value| {
+            smooth(&mean, Nanos(value));
+            mean.load(Ordering::Relaxed)
+        });
+        assert_eq!(means, [800, 700, 700]);
+    }
+}
