@@ -19,8 +19,8 @@ fn assign(engine: &Engine, function: FunctionId, request: u64) -> SlotId {
     }
 }
 
-/// Who takes the top of the stack may have looked at it before it went and came back, with another below it than then. The top is the
-/// same instance, and only the tag tells.
+/// Who takes the top of the stack may have looked at it before it went and came back, with another
+/// below it than then. The top is the same instance, and only the tag tells.
 #[test]
 fn an_instance_that_comes_back_to_the_top_does_not_pass_for_the_one_that_had_others_below_it() {
     let mut fewer = loom::model::Builder::new();
@@ -46,8 +46,8 @@ fn an_instance_that_comes_back_to_the_top_does_not_pass_for_the_one_that_had_oth
     });
 }
 
-/// A request has found a function, which is then given up for another before it asks for an instance. The other's instance comes and is
-/// free meanwhile.
+/// A request has found a function, which is then given up for another before it asks for an
+/// instance. The other's instance comes and is free meanwhile.
 #[test]
 fn a_request_of_a_function_that_is_given_up_waits_as_it_or_is_told_and_never_gets_the_next_ones_instance() {
     let mut fewer = loom::model::Builder::new();

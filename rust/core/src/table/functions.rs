@@ -1,22 +1,28 @@
-//! The function table: found by all of what names a function through a lock-free map, in places that never move.
+//! The function table: found by all of what names a function through a lock-free map, in places
+//! that never move.
 //!
 //! # Places that are given up
 //!
-//! Once there are as many functions as there may be, those at rest give their places up to new ones, the least recently used first:
-//! functions without a slot, a start or a request that waits. So do versions of one key.
+//! Once there are as many functions as there may be, those at rest give their places up to new
+//! ones, the least recently used first: functions without a slot, a start or a request that waits.
+//! So do versions of one key.
 //!
-//! A place that is given up becomes vacant under its function's lock, in which it is seen to be at rest and its generation moves on; what its
-//! function booked goes to the account of those given up. Its memory is not released, since others may be looking at it: the words in it
-//! serve the next function. Only who the place belongs to and what looks after it cannot be stored over while others read. So a place's
-//! first function has these in the place, and the functions of later generations have theirs in a lock-free map.
+//! A place that is given up becomes vacant under its function's lock, in which it is seen to be at
+//! rest and its generation moves on; what its function booked goes to the account of those given
+//! up. Its memory is not released, since others may be looking at it: the words in it serve the
+//! next function. Only who the place belongs to and what looks after it cannot be stored over while
+//! others read. So a place's first function has these in the place, and the functions of later
+//! generations have theirs in a lock-free map.
 //!
-//! A name tells its generation, and whoever comes with an old one is told so: under the function's lock, or after having taken an instance,
-//! which a function at rest does not have. That one was the next function's then, and is given back.
+//! A name tells its generation, and whoever comes with an old one is told so: under the function's
+//! lock, or after having taken an instance, which a function at rest does not have. That one was
+//! the next function's then, and is given back.
 //!
 //! # Cost
 //!
-//! A look-up is one in a lock-free map. A request for a function in a place that was given up before makes four more of them, and counts
-//! references. Giving up looks at every function, once for a sixteenth of the places.
+//! A look-up is one in a lock-free map. A request for a function in a place that was given up
+//! before makes four more of them, and counts references. Giving up looks at every function, once
+//! for a sixteenth of the places.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -152,7 +158,8 @@ impl FunctionTable {
             function.generation.fetch_add(1, Ordering::Release);
         } else {
             self.functions.get_or_grow(index).get_or_init(|| Box::new(Function::new(identity, index)));
-            // Release: whoever reads the new length, or finds the id in the map, finds the entry filled.
+            // Release: whoever reads the new length, or finds the id in the map, finds the entry
+            // filled.
             self.len.store(index + 1, Ordering::Release);
         }
         let id = self.at(index).id();
@@ -177,7 +184,8 @@ impl FunctionTable {
         Ok(())
     }
 
-    /// Gives up at most so many of the functions in these places, the least recently used first; returns how many.
+    /// Gives up at most so many of the functions in these places, the least recently used first;
+    /// returns how many.
     fn give_up_of(&self, places: impl Iterator<Item = u32>, most: u32, creation: &mut Creation) -> u32 {
         let at_rest = |&index: &u32| self.at(index).seems_at_rest();
         let mut order: Vec<_> = places.filter(at_rest).map(|index| (self.at(index).used.load(Ordering::Relaxed), index)).collect();
@@ -195,8 +203,8 @@ impl FunctionTable {
     ///
     /// # Ordering
     ///
-    /// Requests join the function under the lock and only if the generation is theirs, so none is there and none comes. A slot leaves the
-    /// count, with release, when all of it is booked.
+    /// Requests join the function under the lock and only if the generation is theirs, so none is
+    /// there and none comes. A slot leaves the count, with release, when all of it is booked.
     fn give_up(&self, function: &Function, creation: &mut Creation) -> bool {
         let mut given_up = lock(&self.given_up);
         let Some(mut cold) = try_lock(&function.cold) else { return false };

@@ -258,7 +258,7 @@ impl SlotTable {
 #[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
     use super::{LAST_EPOCH, Slot, SlotTable, Span, State, Word};
-    use crate::ids::RequestTag;
+    use crate::ids::{RequestTag, SlotId};
     use crate::nanos::Nanos;
 
     #[test]
@@ -309,5 +309,20 @@ mod tests {
         table.release(index);
         assert_eq!(table.allocate().0, index);
         assert_eq!(slot.word().generation(), 1);
+    }
+
+    #[test]
+    fn an_id_names_a_slot_of_its_generation_while_there_is_one() {
+        let table = SlotTable::new();
+        let (index, slot) = table.allocate();
+        let [first, second] = [0, 1].map(|generation| SlotId { index, generation });
+        let known = || [first, second].map(|id| table.find(id).is_some());
+        assert_eq!(known(), [false, false]);
+        slot.move_own(slot.word(), State::Creating);
+        assert_eq!(known(), [true, false]);
+        slot.move_own(slot.word(), State::Vacant);
+        assert_eq!(known(), [false, false]);
+        slot.move_own(slot.word(), State::Creating);
+        assert_eq!(known(), [false, true]);
     }
 }
