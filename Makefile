@@ -36,7 +36,7 @@ test-rust: ## Run the Rust tests.
 	cargo test --workspace --locked
 
 test-loom: ## Explore every interleaving of the engine's words (preemption bound 3).
-	$(LOOM) cargo test --locked -p pilotlight-core --test loom --test loom_ledger --test loom_trouble
+	$(LOOM) cargo test --locked -p pilotlight-core --test loom --test loom_ledger --test loom_reuse --test loom_trouble
 
 test-python: setup ## Run the Python tests.
 	$(BIN)/pytest

@@ -154,13 +154,19 @@ class Scaler:
         assign_deadline_ns: longest that a request may wait; a client's earlier deadline counts.
         start_attempts: starts of a function that may fail in a row before those who wait get an error and further
             starts are paced; at least 1.
-        max_functions: distinct functions (all Meta fields count) before new ones are refused.
-        max_waiting: requests waiting at once, over all functions, before new ones are refused.
+        max_functions: distinct functions (all Meta fields count); those at rest give way to new ones, which are refused
+            when none is.
+        max_waiting: requests waiting at once, over all functions, before new ones are refused; of one function, four
+            times as many as may still come.
         lease_factor: multiple of its function's timeout, 1 or more, after which a busy instance is destroyed; None:
             never.
+        max_slots: slots at once; further starts wait for room, and one function has at most four times what is left.
+        max_memory_mb: memory of all slots, likewise.
+        max_starts_per_second: CreateSlots issued a second, of which a second's may come at once; others wait.
 
     Raises:
-        ConfigError: `policy` does not parse, or a number is out of its range.
+        ConfigError: `policy` does not parse, a number is out of its range, or `handoff=none` is beside one of the last
+            three.
     """
 
     def __new__(
@@ -173,6 +179,9 @@ class Scaler:
         max_functions: int = ...,
         max_waiting: int = ...,
         lease_factor: float | None = None,
+        max_slots: int | None = None,
+        max_memory_mb: int | None = None,
+        max_starts_per_second: int | None = None,
     ) -> Scaler: ...
     def assign(self, now_ns: int, request: bytes, deadline_ns: int | None = None) -> bytes | Outcome:
         """Serve an encoded AssignRequest.
@@ -243,6 +252,9 @@ class Scaler:
         """Slots the ledger knows: issued and not confirmed destroyed, refused or written off."""
     def slots(self, most: int) -> list[int]:
         """Name the slots that `live_slots` counts, at most so many of them."""
+    @property
+    def functions_refused(self) -> int:
+        """Requests refused because all functions, or all versions of theirs, were in use."""
     def snapshot(self, now_ns: int, per_function: bool = False) -> dict[str, Any]:
         """Copy the ledger: see docs/ledger.md for every key. `per_function` adds a list under "functions"."""
 

@@ -7,7 +7,6 @@ defaults.
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
@@ -21,6 +20,7 @@ from pydantic_settings import (
 )
 
 from pilotlight.errors import ConfigError
+from pilotlight.units import format_duration, format_memory, parse_duration, parse_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,40 +31,8 @@ if TYPE_CHECKING:
 
 ENV_PREFIX = "PILOTLIGHT_"
 
-_UNIT_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h)")
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:\s/]+):(?P<port>\d{1,5})")
 _MAX_PORT = 65535
-
-
-def parse_duration(value: object) -> float:
-    """Read a duration such as ``"5s"``, ``"250ms"`` or ``"2m"``.
-
-    Args:
-        value: the text; only 0 needs no unit.
-
-    Returns:
-        Seconds.
-
-    Raises:
-        ValueError: not a duration.
-    """
-    text = str(value).strip()
-    if text == "0":
-        return 0.0
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError("not a duration; write a number and its unit (us, ms, s, m, h), for example 5s or 250ms")
-    return float(match[1]) * _UNIT_SECONDS[match[2]]
-
-
-def format_duration(seconds: float) -> str:
-    """Write seconds the way `parse_duration` reads them, in the largest unit that keeps the number whole."""
-    for unit in ("h", "m", "s", "ms", "us"):
-        number = seconds / _UNIT_SECONDS[unit]
-        if number >= 1 and math.isclose(number, round(number)):
-            return f"{round(number)}{unit}"
-    return "0s" if seconds == 0 else f"{seconds:g}s"
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -96,6 +64,9 @@ def _checked_lease_factor(factor: float) -> float:
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 """Seconds, written with a unit."""
+
+Memory = Annotated[int, BeforeValidator(parse_memory)]
+"""MB, written with a unit."""
 
 Address = Annotated[str, AfterValidator(_checked_address)]
 """``host:port``."""
@@ -259,13 +230,49 @@ class ServeConfig(BaseSettings):
         ),
     )
     max_functions: int = Field(
-        100_000, ge=1, le=10_000_000, description="Distinct functions before requests for new ones are refused."
+        100_000,
+        ge=1,
+        le=10_000_000,
+        description=(
+            "Distinct functions known at once. Those without a slot and without a request give way to new ones, the "
+            "least recently used first; when all are in use, requests for new ones are refused."
+        ),
     )
     max_waiting: int = Field(
         100_000,
         ge=1,
         le=10_000_000,
-        description="Requests waiting at once, over all functions, before new ones are refused.",
+        description=(
+            "Requests waiting at once, over all functions, before new ones are refused. One function may have four "
+            "times as many as may still come, so that one that hangs leaves places to the others."
+        ),
+    )
+    max_slots: int = Field(
+        0,
+        ge=0,
+        le=4_000_000_000,
+        description=(
+            "Slots at once, whatever their state; starts beyond them wait for room, and free instances give way to "
+            "them. One function has at most four times what is left. 0 sets no limit."
+        ),
+    )
+    max_memory: Memory = Field(
+        0,
+        ge=0,
+        le=1024 * 1_000_000,
+        description=(
+            "Memory of all slots together, likewise; where the policy's `memory` is smaller, that one holds. 0 sets no "
+            "limit."
+        ),
+    )
+    max_starts_per_second: int = Field(
+        0,
+        ge=0,
+        le=1_000_000_000,
+        description=(
+            "CreateSlots issued a second; as many as come in a second may be issued at once, others wait and functions "
+            "take turns. 0 sets no limit."
+        ),
     )
     drain_timeout: Duration = Field(
         20.0,
@@ -377,6 +384,8 @@ def default_text(field: FieldInfo) -> str:
     """Write a field's default as a user would."""
     if _is_duration(field):
         return format_duration(field.default)
+    if _is_memory(field):
+        return format_memory(field.default)
     return str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
 
 
@@ -391,11 +400,19 @@ def allowed(name: str) -> str:
         if _checked_address_or_off in _validators(field):
             return "host:port, or empty"
         return "host:port" if _checked_address in _validators(field) else "text"
-    write: Any = format_duration if _is_duration(field) else str
+    write: Any = format_duration if _is_duration(field) else format_memory if _is_memory(field) else str
     bounds = {
         side: getattr(rule, side) for rule in field.metadata for side in ("gt", "ge", "le") if hasattr(rule, side)
     }
-    kind = "duration" if _is_duration(field) else "integer" if field.annotation is int else "number"
+    kind = (
+        "duration"
+        if _is_duration(field)
+        else "memory size"
+        if _is_memory(field)
+        else "integer"
+        if field.annotation is int
+        else "number"
+    )
     least = f"above {write(bounds['gt'])}" if "gt" in bounds else f"{write(bounds['ge'])} or more"
     return f"{kind}, {least}" + (f", at most {write(bounds['le'])}" if "le" in bounds else "")
 
@@ -406,3 +423,7 @@ def _validators(field: FieldInfo) -> list[object]:
 
 def _is_duration(field: FieldInfo) -> bool:
     return parse_duration in _validators(field)
+
+
+def _is_memory(field: FieldInfo) -> bool:
+    return parse_memory in _validators(field)

@@ -99,6 +99,20 @@ async def test_a_full_queue_refuses_the_next_request(start_scaler: Starter) -> N
     await scaler.until(lambda: scaler.ledger()["waiting"] == 0)
 
 
+async def test_requests_beyond_the_limits_on_slots_and_starts_wait_and_are_served(start_scaler: Starter) -> None:
+    scaler = await start_scaler(
+        sim_create_time="1ms", sim_init_time="1ms", max_slots="2", max_memory="1GB", max_starts_per_second="100"
+    )
+    calls = [scaler.client.stub.Assign(_request(f"f{number}")) for number in range(8)]
+    served = 0
+    for call in asyncio.as_completed(calls):
+        reply = await call
+        served += 1
+        await scaler.client.stub.Idle(pb.IdleRequest(assigment=reply.assigment, result=pb.Result(status_code=200)))
+    assert served == 8
+    assert scaler.ledger()["peak_slots"] <= 2
+
+
 async def test_a_request_whose_starts_all_fail_gets_the_reason(start_scaler: Starter) -> None:
     scaler = await start_scaler(sim_create_failure="1", start_attempts="2")
     error = await scaler.client.refusal(scaler.client.stub.Assign(_request()))
@@ -166,5 +180,5 @@ async def test_a_panic_of_the_engine_is_answered_and_the_ticks_go_on(
     assert (await scaler.client.assign("f")).instance_id
 
 
-def _request() -> pb.AssignRequest:
-    return pb.AssignRequest(request_id="r", meta_data=pb.Meta(key="f", runtime="python", memory_in_mb=128))
+def _request(key: str = "f") -> pb.AssignRequest:
+    return pb.AssignRequest(request_id="r", meta_data=pb.Meta(key=key, runtime="python", memory_in_mb=128))

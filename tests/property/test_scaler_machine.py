@@ -59,6 +59,10 @@ class ScalerMachine(RuleBasedStateMachine):
     policy = "break_even"
     shares = True
     """Freed instances serve whoever waits."""
+    max_functions = len(MEMORY_MB)
+    max_slots: int | None = None
+    max_memory_mb: int | None = None
+    max_starts_per_second: int | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,9 +72,13 @@ class ScalerMachine(RuleBasedStateMachine):
             boot_id=7,
             assign_deadline_ns=ASSIGN_DEADLINE_NS,
             start_attempts=START_ATTEMPTS,
-            max_functions=len(MEMORY_MB),
+            max_functions=self.max_functions,
             max_waiting=MAX_WAITING,
+            max_slots=self.max_slots,
+            max_memory_mb=self.max_memory_mb,
+            max_starts_per_second=self.max_starts_per_second,
         )
+        self.starts: list[int] = []
         self.slots: dict[int, Slot] = {}
         self.waiting: dict[int, tuple[str, str, int]] = {}  # waiter → request, key, deadline
         self.woken: set[int] = set()
@@ -93,6 +101,7 @@ class ScalerMachine(RuleBasedStateMachine):
                     assert memory_mb == MEMORY_MB[key]
                     assert not self.draining
                     self.slots[slot] = Slot(memory_mb)
+                    self.starts.append(self.now)
                 case Init():
                     self.check_init(command)
                 case DestroySlot(slot, reason):
@@ -156,8 +165,12 @@ class ScalerMachine(RuleBasedStateMachine):
         except Draining:
             assert self.draining
             return
-        except Overloaded:
-            assert len(self.waiting) == MAX_WAITING
+        except Overloaded as error:
+            if "max_functions" in str(error):
+                assert len(self.slots) + len(self.waiting) >= self.max_functions, "all functions are in use"
+                return
+            own = sum(waits == key for _, waits, _ in self.waiting.values())
+            assert len(self.waiting) == MAX_WAITING or own > 4 * (MAX_WAITING - len(self.waiting))
             assert not self.free(key)
             return
         assert not self.draining
@@ -352,6 +365,15 @@ class ScalerMachine(RuleBasedStateMachine):
         assert not self.waiting or self.scaler.next_wakeup_ns() is not None
 
     @invariant()
+    def limits_on_slots_memory_and_starts_hold(self) -> None:
+        assert self.max_slots is None or len(self.slots) <= self.max_slots
+        memory_mb = sum(slot.memory_mb for slot in self.slots.values())
+        assert self.max_memory_mb is None or memory_mb <= self.max_memory_mb
+        if self.max_starts_per_second is not None:
+            lately = [at for at in self.starts if at > self.now - 1_000 * MS]
+            assert len(lately) < 2 * self.max_starts_per_second, "as many as come in a second may come at once"
+
+    @invariant()
     def held_memory_only_grows(self) -> None:
         held = self.scaler.snapshot(self.now)["gb_s"]
         for state in STATES:
@@ -431,6 +453,18 @@ class OwnStarts(ScalerMachine):
     shares = False
 
 
+class FewFunctions(ScalerMachine):
+    policy = "fixed:keep_alive=300ms"
+    max_functions = 1
+
+
+class Limited(ScalerMachine):
+    policy = "level_gap"
+    max_slots = 4
+    max_memory_mb = 600
+    max_starts_per_second = 3
+
+
 _BOUNDED = settings(
     max_examples=60,
     stateful_step_count=60,
@@ -442,4 +476,7 @@ _BOUNDED = settings(
 TestBreakEvenSharing = BreakEvenSharing.TestCase
 TestFixedKeeping = FixedKeeping.TestCase
 TestOwnStarts = OwnStarts.TestCase
-TestBreakEvenSharing.settings = TestFixedKeeping.settings = TestOwnStarts.settings = _BOUNDED
+TestFewFunctions = FewFunctions.TestCase
+TestLimited = Limited.TestCase
+for machine in (TestBreakEvenSharing, TestFixedKeeping, TestOwnStarts, TestFewFunctions, TestLimited):
+    machine.settings = _BOUNDED

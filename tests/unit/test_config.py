@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pilotlight.config import ServeConfig, default_text, format_duration, load, parse_duration, split_address
+from pilotlight.config import ServeConfig, default_text, load, split_address
 from pilotlight.errors import ConfigError
 from pilotlight.server.command import serve
 from pilotlight.server.config_docs import configuration_page
+from pilotlight.units import format_duration, format_memory, parse_duration, parse_memory
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -47,6 +48,19 @@ def test_durations_are_read_with_their_unit(text: str, seconds: float) -> None:
 def test_what_is_no_duration_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="write a number and its unit"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(("text", "memory_mb"), [("512MB", 512), ("64GB", 65_536), ("0", 0), ("1536MB", 1536)])
+def test_memory_sizes_are_read_with_their_unit(text: str, memory_mb: int) -> None:
+    assert parse_memory(text) == memory_mb
+    assert format_memory(memory_mb) == text
+    assert load({"max_memory": text}).max_memory == memory_mb
+
+
+@pytest.mark.parametrize("text", ["64", "-1GB", "1.5GB", "64 GB", "64gb", "", True, 64])
+def test_what_is_no_memory_size_is_refused(text: object) -> None:
+    with pytest.raises(ConfigError, match=r"--max-memory = .*write a whole number and MB or GB"):
+        load({"max_memory": text})
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,61 @@ def test_limits_refuse_with_the_setting_to_raise() -> None:
         assign(scaler, 0, "r3", key="b")
 
 
+def test_functions_at_rest_give_way_to_new_ones_and_the_totals_keep_what_they_booked() -> None:
+    scaler = Scaler(policy="fixed", max_functions=1)
+    for number in range(20):
+        outcome = assign(scaler, number * S, "r", key=f"f{number}")
+        assert isinstance(outcome, Outcome)
+        assert outcome.waiter is not None
+        (create,) = outcome.commands
+        assert isinstance(create, CreateSlot)
+        with pytest.raises(Overloaded, match=r"1 functions with slots or requests.*raise max_functions"):
+            assign(scaler, number * S, "r", key="another")
+        assert scaler.cancel(number * S, outcome.waiter)
+        assert scaler.start_failed(number * S, create.slot, "create", "told to") == []
+    ledger = scaler.snapshot(20 * S)
+    assert (ledger["functions_count"], ledger["functions_given_up"], ledger["functions_refused"]) == (1, 19, 20)
+    assert scaler.functions_refused == 20
+    assert ledger["starts"] == 20
+
+
+def test_a_function_whose_requests_all_wait_leaves_places_to_others() -> None:
+    scaler = Scaler(max_waiting=10)
+    for number in range(9):
+        queue(scaler, 0, f"r{number}")
+    with pytest.raises(Overloaded, match=r"9 requests of this function waiting.*10 that may wait.*raise max_waiting"):
+        assign(scaler, 0, "r9")
+    assert isinstance(assign(scaler, 0, "r10", key="b"), Outcome)
+
+
+@pytest.mark.parametrize(
+    ("limit", "setting"),
+    [
+        ({"max_slots": 1}, "max_slots"),
+        ({"max_memory_mb": 1500}, "max_memory"),
+        ({"max_starts_per_second": 1}, "max_starts_per_second"),
+    ],
+)
+def test_a_start_beyond_a_limit_waits_and_its_request_is_told_which_limit_it_was(
+    limit: dict[str, int], setting: str
+) -> None:
+    scaler = Scaler(policy="fixed", **limit)
+    queue(scaler, 0, "r1")
+    waiter, commands = queue(scaler, 0, "r2", deadline=S // 2)
+    assert commands == []
+    (wake,) = scaler.tick(S // 2)
+    assert isinstance(wake, Wake)
+    assert wake.waiter == waiter
+    assert wake.error is not None
+    assert wake.error[0] == "deadline"
+    assert f"raise {setting})" in wake.error[1]
+
+
+def test_a_limit_on_starts_beside_requests_bound_to_their_own_start_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"fixed:handoff=none.*max_slots.* need handoff=oldest"):
+        Scaler(policy="fixed:handoff=none", max_slots=5)
+
+
 def test_a_drain_answers_everyone_and_leaves_nothing() -> None:
     scaler = Scaler(policy="fixed", max_waiting=10)
     busy(scaler, 0, "r1")

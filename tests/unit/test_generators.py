@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from pilotlight import cli
-from pilotlight.config import format_duration
 from pilotlight.errors import TraceError
 from pilotlight.traces import KINDS, SynthSettings, Trace, generate, read_contest, synthesize
 from pilotlight.traces.command import trace as trace_command
+from pilotlight.units import format_duration
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

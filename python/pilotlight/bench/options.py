@@ -13,7 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pilotlight.bench.load import LoadSettings
 from pilotlight.bench.servers import SERVERS
-from pilotlight.config import parse_duration, split_address
+from pilotlight.config import split_address
+from pilotlight.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ from pilotlight import _core
 from pilotlight.bench.load import LoadSettings, measure
 from pilotlight.bench.rounds import medians
 from pilotlight.bench.servers import served
-from pilotlight.config import format_duration, parse_duration
+from pilotlight.units import format_duration, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -31,11 +31,11 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from pilotlight._core import Courier
-from pilotlight.config import format_duration
 from pilotlight.errors import PlatformError
 from pilotlight.platform.base import CreatedSlot, CreateUnansweredError, Function
 from pilotlight.platform.channel import CallError, Channel, NotSentError, UnansweredError
 from pilotlight.platform.courier import BegunCall, CourierCalls
+from pilotlight.units import format_duration
 from pilotlight.wire import simulator_pb2 as pb
 
 if TYPE_CHECKING:

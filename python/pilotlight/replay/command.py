@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 from rich.console import Console
 
-from pilotlight.config import parse_duration, split_address
+from pilotlight.config import split_address
 from pilotlight.descriptors import allow_connections
 from pilotlight.replay.progress import follow
 from pilotlight.replay.report import as_json, as_table, notes, succeeded
 from pilotlight.traces.trace import NS_PER_MS, NS_PER_S
+from pilotlight.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -65,6 +65,9 @@ class App:
             max_functions=config.max_functions,
             max_waiting=config.max_waiting,
             lease_factor=config.lease_factor or None,
+            max_slots=config.max_slots or None,
+            max_memory_mb=config.max_memory or None,
+            max_starts_per_second=config.max_starts_per_second or None,
         )
         self.platform = platform or make_platform(config)
         self._registry = CollectorRegistry()

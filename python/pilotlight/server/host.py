@@ -19,6 +19,7 @@ from pilotlight._core import CreateSlot, DestroySlot, Init, Wake
 from pilotlight.errors import PlatformError
 from pilotlight.platform.base import CreateUnansweredError, Function
 from pilotlight.server.failures import FailureLog
+from pilotlight.server.refusals import RefusalLog
 from pilotlight.server.slots import MOST_NAMED, HostNames, SlotsLeft
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Host:
         self._platform = platform
         self._metrics = metrics
         self._failures = FailureLog(_log)
+        self._refusals = RefusalLog(scaler, _log)
         self._courier: Courier | None = None
         self._platform_ids: SlotNames = HostNames()
         self._written_off: deque[int] = deque(maxlen=MOST_NAMED)
@@ -279,5 +281,6 @@ class Host:
             await asyncio.sleep(min(max(pause, SHORTEST_PAUSE_S), LONGEST_PAUSE_S))
             try:
                 self.execute(self._scaler.tick(time.monotonic_ns()))
+                self._refusals.look()
             except BaseException:  # noqa: BLE001 - a panic of the core is no Exception, and the next tick must come
                 _log.exception("a tick failed")

@@ -45,6 +45,8 @@ _OUTCOMES = {
 """Label of `pilotlight_assigns_total` → key of the snapshot; every answered Assign has one."""
 
 _COUNTERS = {
+    "pilotlight_functions_given_up": ("functions_given_up", "Functions at rest that gave way to new ones."),
+    "pilotlight_functions_refused": ("functions_refused", "Requests refused because all functions were in use."),
     "pilotlight_idles": ("idles", "Idle calls that named a known instance."),
     "pilotlight_idle_duplicates": ("idle_duplicates", "Idle calls for an instance that was free already."),
     "pilotlight_idle_unknown": ("idle_unknown", "Idle calls for a function or an instance that is unknown."),
@@ -62,7 +64,7 @@ _COUNTERS = {
         "leases_expired",
         "Busy instances destroyed: no Idle came within their lease.",
     ),
-    "pilotlight_evicted": ("evicted", "Free instances given up because memory was short."),
+    "pilotlight_evicted": ("evicted", "Instances given up because memory or slots were short."),
     "pilotlight_destroyed": ("destroyed", "Slots whose destruction the platform confirmed."),
     "pilotlight_starts_never_created": ("never_created", "CreateSlot calls that certainly made no slot."),
     "pilotlight_slots_written_off": (
@@ -72,7 +74,7 @@ _COUNTERS = {
     "pilotlight_destroy_failures": ("destroy_failures", "DestroySlot calls that failed and are issued again."),
 }
 _GAUGES = {
-    "pilotlight_functions": ("functions_count", "Functions seen."),
+    "pilotlight_functions": ("functions_count", "Functions known."),
     "pilotlight_waiting_requests": ("waiting", "Requests waiting for an instance now."),
     "pilotlight_longest_busy_seconds": ("longest_busy_s", "How long the instance busy for longest has been so."),
     "pilotlight_busy_past_timeout": ("past_timeout", "Instances busy for longer than their function's timeout."),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pilotlight.config import parse_duration
 from pilotlight.errors import ConfigError
+from pilotlight.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from pilotlight.config import format_duration
 from pilotlight.traces.convert import convert
 from pilotlight.traces.cutting_command import sample, slice_
 from pilotlight.traces.inspect_command import inspect
 from pilotlight.traces.kinds import KINDS
 from pilotlight.traces.synth_command import synth
+from pilotlight.units import format_duration
 
 
 @click.group()

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import click
 
-from pilotlight.config import parse_duration
 from pilotlight.errors import TraceError
 from pilotlight.traces.placement import PLACEMENTS
 from pilotlight.traces.read_options import TIME_UNITS, ReadOptions
 from pilotlight.traces.readers.request_csv import parse_columns
 from pilotlight.traces.reading import FORMATS
+from pilotlight.units import parse_duration
 
 Command = TypeVar("Command", bound=Callable[..., None])
 

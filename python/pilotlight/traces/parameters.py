@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pilotlight.config import format_duration, parse_duration
+from pilotlight.units import format_duration, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,5 +1,7 @@
 //! What the engine asks of its host. Commands are plain data; carrying them out, and reporting back, is the host's whole duty.
 
+use std::fmt;
+
 use crate::ids::{FunctionId, SlotId, WaiterId};
 
 /// One thing for the host to do. The answer that each command wants is named with it; without it the engine waits for ever.
@@ -54,7 +56,7 @@ pub enum DestroyReason {
     InitFailed,
     /// Its start had been given up before: the answer came late, or was not what had been asked for.
     StartGivenUp,
-    /// Memory was short, and no free instance was worth less.
+    /// Another start needed what it took, and no free instance was worth less, or it had been started ahead of that one.
     MemoryPressure,
     /// The scaler shuts down.
     Draining,
@@ -74,7 +76,7 @@ impl DestroyReason {
             Self::Surplus => "start no longer needed",
             Self::InitFailed => "init failed",
             Self::StartGivenUp => "start given up",
-            Self::MemoryPressure => "memory is short",
+            Self::MemoryPressure => "room is short",
             Self::Draining => "scaler is draining",
             Self::Repeated => "earlier destroy failed",
         }
@@ -87,10 +89,47 @@ pub enum WakeError {
     /// Its deadline passed first.
     #[error("no instance became free before the request's deadline")]
     DeadlineExceeded,
+    /// Its deadline passed while a start for it waited under a limit.
+    #[error("{0}")]
+    NoRoom(Shortage),
     /// Starts failed as often as the configuration lets a request wait for.
     #[error("starting an instance failed")]
     StartFailed,
     /// The scaler shuts down.
     #[error("the scaler is shutting down")]
     Draining,
+}
+
+/// What a limit bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bound {
+    /// Memory of all slots, in MB.
+    Memory,
+    /// Slots.
+    Slots,
+    /// Starts a second.
+    Starts,
+}
+
+/// A limit that kept a start from being issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shortage {
+    /// What it bounds.
+    pub bound: Bound,
+    /// Its value.
+    pub limit: u64,
+    /// What sets it.
+    pub setting: &'static str,
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bound, limit, setting } = self;
+        let what = match bound {
+            Bound::Memory => "MB of all slots",
+            Bound::Slots => "slots",
+            Bound::Starts => "starts a second",
+        };
+        write!(formatter, "the limit of {limit} {what} left no room for an instance before the request's deadline (raise {setting})")
+    }
 }

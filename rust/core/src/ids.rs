@@ -1,14 +1,17 @@
 //! Names of things: small, `Copy`, and never reused while something may still speak of them.
 
-/// A function in the function table. Functions are never removed, so an id stays valid for the engine's life.
+/// A function: a place in the function table, and uses of that place. When the function gives its place up the id is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FunctionId(pub(crate) u32);
+pub struct FunctionId {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
 
 impl FunctionId {
-    /// Position in the function table, in order of first appearance.
+    /// Place in the function table; in order of first appearance, as long as none was given up.
     #[must_use]
     pub const fn index(self) -> usize {
-        self.0 as usize
+        self.index as usize
     }
 }
 
@@ -42,31 +45,31 @@ impl SlotId {
     }
 }
 
-/// A request that waits for an instance: its function, and a sequence number in that function's queue.
+/// A request that waits for an instance: its function's place, and a sequence number in that place's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WaiterId {
-    pub(crate) function: FunctionId,
+    pub(crate) place: u32,
     pub(crate) sequence: u32,
 }
 
 impl WaiterId {
-    /// The function it waits for.
+    /// The place of the function it waits for.
     #[must_use]
-    pub const fn function(self) -> FunctionId {
-        self.function
+    pub const fn function_index(self) -> usize {
+        self.place as usize
     }
 
-    /// Packs the id: function in the high half, sequence in the low half.
+    /// Packs the id: place in the high half, sequence in the low half.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
-        (self.function.0 as u64) << 32 | self.sequence as u64
+        (self.place as u64) << 32 | self.sequence as u64
     }
 
     /// Unpacks [`WaiterId::to_bits`].
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "each half is 32 bits")]
     pub const fn from_bits(bits: u64) -> Self {
-        Self { function: FunctionId((bits >> 32) as u32), sequence: bits as u32 }
+        Self { place: (bits >> 32) as u32, sequence: bits as u32 }
     }
 }
 
@@ -78,13 +81,13 @@ pub struct RequestTag(pub u64);
 
 #[cfg(test)]
 mod tests {
-    use super::{FunctionId, SlotId, WaiterId};
+    use super::{SlotId, WaiterId};
 
     #[test]
     fn packed_ids_unpack_to_themselves() {
         let slot = SlotId { index: 7, generation: u32::MAX };
         assert_eq!(SlotId::from_bits(slot.to_bits()), slot);
-        let waiter = WaiterId { function: FunctionId(3), sequence: 9 };
+        let waiter = WaiterId { place: 3, sequence: 9 };
         assert_eq!(WaiterId::from_bits(waiter.to_bits()), waiter);
     }
 }

@@ -179,6 +179,19 @@ impl Default for FunctionLedger {
 }
 
 impl FunctionLedger {
+    /// Takes all that is booked away.
+    pub(crate) fn take(&self) -> Self {
+        let take = |word: &AtomicU64| AtomicU64::new(word.swap(0, Ordering::AcqRel));
+        let wide = |sum: &Wide| Wide { low: take(&sum.low), high: take(&sum.high) };
+        Self {
+            counts: self.counts.each_ref().map(take),
+            given: take(&self.given),
+            cut_short: take(&self.cut_short),
+            slot: self.slot.each_ref().map(wide),
+            wait: self.wait.each_ref().map(wide),
+        }
+    }
+
     pub(crate) fn count(&self, counter: Counter) {
         debug_assert!(!matches!(counter, Counter::WarmStarts | Counter::Idles), "these follow from the others");
         self.counts[counter as usize].fetch_add(1, Ordering::Relaxed);
@@ -238,6 +251,12 @@ impl Reading {
         add_each(&mut self.totals.counts, &ledger.counts.each_ref().map(|count| count.load(Ordering::Relaxed)));
         add_each(&mut self.totals.wait_ns, &ledger.wait.each_ref().map(Wide::read));
         self.cut_short += ledger.cut_short.load(Ordering::Relaxed);
+    }
+
+    /// All of a function that has no slots.
+    pub(crate) fn add_all(&mut self, ledger: &FunctionLedger, memory_mb: u32) {
+        self.add_booked(ledger, memory_mb);
+        self.add_events(ledger);
     }
 
     pub(crate) fn totals(mut self) -> Totals {

@@ -40,7 +40,7 @@ mod pool;
 mod sync;
 mod table;
 
-pub use command::{Command, DestroyReason, WakeError};
+pub use command::{Bound, Command, DestroyReason, Shortage, WakeError};
 pub use config::EngineConfig;
 pub use engine::{Assign, Ending, Engine, FunctionTotals, Idle, Live, Snapshot, StartFailure};
 pub use error::{EngineError, PolicyError};

@@ -217,6 +217,7 @@ fn a_duplicate_idle_changes_nothing() {
     assert_eq!(host.idle(slot, "f", 1), Idle::Duplicate, "the instance is another request's now");
     assert_eq!(host.assign("f", 3).waiting(), host.last_waiter());
     assert_eq!(before.count(Counter::Idles), host.totals().count(Counter::Idles));
+    assert_eq!([&before, &host.totals()].map(|totals| totals.count(Counter::IdleDuplicates)), [0, 2]);
 }
 
 #[test]
@@ -360,11 +361,12 @@ fn limits_refuse_without_changing_anything() {
         config.max_waiting = 1;
         config.max_functions = 2;
     });
+    host.instance("e", 0);
     host.assign("f", 1).waiting();
-    let g = host.function("g");
-    let refused = host.engine.handle_assign(host.now, g, support::tag(2), Nanos::MAX, &mut host.out);
+    assert_eq!(host.engine.function(&support::function("g", MB)), Err(EngineError::TooManyFunctions { limit: 2 }));
+    let e = host.function("e");
+    let refused = host.engine.handle_assign(host.now, e, support::tag(2), Nanos::MAX, &mut host.out);
     assert_eq!(refused, Err(EngineError::TooManyWaiting { limit: 1 }));
-    assert_eq!(host.engine.function(&support::function("h", MB)), Err(EngineError::TooManyFunctions { limit: 2 }));
     assert_eq!(host.snapshot().live.waiting, 1);
 }
 

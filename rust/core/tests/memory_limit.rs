@@ -293,7 +293,7 @@ fn what_a_target_holds_is_never_given_up() {
 fn a_function_larger_than_the_limit_is_refused() {
     let host = Host::new("lru:memory=1GB");
     let refused = host.engine.function(&FunctionRef { key: "f", runtime: "", timeout_s: 0, memory_mb: 1025 });
-    assert_eq!(refused, Err(EngineError::TooLarge { memory_mb: 1025, limit_mb: 1024 }));
+    assert_eq!(refused, Err(EngineError::TooLarge { memory_mb: 1025, limit_mb: 1024, setting: "the policy's memory" }));
     assert!(refused.unwrap_err().to_string().contains("1025 MB exceeds the memory limit of 1024 MB"));
 }
 

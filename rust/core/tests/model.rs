@@ -1,5 +1,5 @@
-//! The engine against the sequential reference, with a limit on memory and without: any order of any calls, command by command, ledger to
-//! the nanosecond.
+//! The engine against the sequential reference, under limits and without: any order of any calls, command by command, ledger to the
+//! nanosecond.
 #![cfg(not(pilotlight_loom))]
 
 #[path = "support/reference.rs"]
@@ -7,6 +7,7 @@ mod reference;
 mod support;
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 
 use pilotlight_core::{Assign, Command, Counter, Ending, EngineError, Idle, Nanos, SlotId, StartFailure, WaiterId, WakeError};
 use proptest::prelude::*;
@@ -97,12 +98,14 @@ impl ReferenceStateMachine for Model {
     type Transition = Call;
 
     fn init_state() -> BoxedStrategy<Self> {
-        // Without a target, and with one; with memory for everything, and for a few slots.
+        // Without a target, and with one; with memory for everything, and for a few slots; and the same of slots and of starts a second.
         let floor = prop_oneof![Just(0_usize), 1..4_usize];
         let memory_mb = prop_oneof![Just(None), (4..14_u64).prop_map(|units| Some(128 * units))];
-        (floor, memory_mb)
-            .prop_map(|(floor, memory_mb)| {
-                let policy = Policy { keep_alive: KEEP_ALIVE, floor, memory_mb };
+        let max_slots = prop_oneof![3 => Just(None), 1 => (2..12_u64).prop_map(Some)];
+        let starts_per_second = prop_oneof![3 => Just(None), 1 => prop::sample::select(vec![1_u64, 4, 10]).prop_map(Some)];
+        (floor, memory_mb, max_slots, starts_per_second)
+            .prop_map(|(floor, memory_mb, max_slots, starts_per_second)| {
+                let policy = Policy { keep_alive: KEEP_ALIVE, floor, memory_mb, max_slots, starts_per_second };
                 Self { reference: Reference::new(&MEMORIES, policy, RETRY), requests: 0, call: None }
             })
             .boxed()
@@ -145,6 +148,7 @@ struct Sut {
     host: Host,
     ids: Vec<SlotId>,
     waiters: HashMap<u64, WaiterId>,
+    duplicates: u64,
 }
 
 impl Sut {
@@ -173,7 +177,7 @@ impl Sut {
                 self.waiters.remove(&request);
                 match result {
                     Ok(slot) => Did::Serve(request, self.ordinal(slot)),
-                    Err(WakeError::DeadlineExceeded) => Did::Refuse(request, "deadline"),
+                    Err(WakeError::DeadlineExceeded | WakeError::NoRoom(_)) => Did::Refuse(request, "deadline"),
                     Err(WakeError::StartFailed) => Did::Refuse(request, "start failed"),
                     Err(WakeError::Draining) => Did::Refuse(request, "draining"),
                 }
@@ -204,7 +208,9 @@ fn run(model: &mut Model, mut sut: Option<&mut Sut>) {
             let Some(slot) = model.nth(slot, |state| !holds(state)) else { return };
             if let Some(sut) = &mut sut {
                 let key = KEYS[model.reference.slots[slot].function];
-                assert_ne!(sut.host.idle(sut.ids[slot], key, request), Idle::Ended);
+                let idle = sut.host.idle(sut.ids[slot], key, request);
+                assert_ne!(idle, Idle::Ended);
+                sut.duplicates += u64::from(idle == Idle::Duplicate);
             }
         }
         Call::Cancel { function, waiter } => {
@@ -320,8 +326,10 @@ fn compare(model: &mut Model, sut: Option<&mut Sut>) {
     let ends = [Counter::Destroyed, Counter::NeverCreated, Counter::WrittenOff].map(|end| snapshot.totals.count(end));
     assert_eq!(ends, model.reference.ends);
     assert_eq!(snapshot.totals.count(Counter::Starts), ends.iter().sum::<u64>() + snapshot.live.slots.iter().sum::<u64>());
+    assert_eq!(snapshot.totals.count(Counter::IdleDuplicates), sut.duplicates);
     assert_eq!(sut.host.engine.live_slots(), model.reference.counts().iter().sum::<u64>());
     assert!(model.reference.policy.memory_mb.is_none_or(|limit| snapshot.live.peak_memory_mb <= limit));
+    assert!(model.reference.policy.max_slots.is_none_or(|limit| snapshot.live.peak_slots <= limit));
     let functions = sut.host.engine.function_totals(sut.host.now);
     for (number, &whole) in snapshot.totals.counts.iter().enumerate() {
         assert_eq!(functions.iter().map(|function| function.totals.counts[number]).sum::<u64>(), whole);
@@ -345,17 +353,21 @@ impl StateMachineTest for Machine {
     type Reference = Model;
 
     fn init_test(model: &Model) -> Self {
-        let Policy { floor, memory_mb, .. } = model.reference.policy;
+        let Policy { floor, memory_mb, max_slots, starts_per_second, .. } = model.reference.policy;
         let memory = memory_mb.map_or_else(String::new, |memory_mb| format!(",memory={memory_mb}MB"));
         let policy = match floor {
             0 => format!("fixed:keep_alive=400ms{memory}"),
             floor => format!("floor:instances={floor},keep_alive=400ms{memory}"),
         };
-        let host = Host::with(&policy, |config| config.destroy_retry = Nanos(RETRY));
+        let host = Host::with(&policy, |config| {
+            config.destroy_retry = Nanos(RETRY);
+            config.max_slots = max_slots;
+            config.max_starts_per_second = starts_per_second.and_then(|starts| NonZeroU32::new(starts.try_into().unwrap()));
+        });
         for (key, memory_mb) in KEYS.into_iter().zip(MEMORIES) {
             host.engine.function(&support::function(key, memory_mb)).unwrap();
         }
-        Self { model: model.clone(), sut: Sut { host, ids: Vec::new(), waiters: HashMap::new() } }
+        Self { model: model.clone(), sut: Sut { host, ids: Vec::new(), waiters: HashMap::new(), duplicates: 0 } }
     }
 
     fn apply(mut machine: Self, _: &Model, call: Call) -> Self {

@@ -1,11 +1,10 @@
-//! Why starts of functions failed last, for the answers of requests that get no instance for it.
+//! Why starts of functions failed last, for the answers of requests that get no instance for it. A function is known by its index here: one
+//! that gave its place up has nobody waiting, and the next there notes a text of its own before anybody is answered.
 //!
 //! Bounded: texts of the last 1,024 functions whose starts failed, cut as every text is. A function that is not among them is answered without a text.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
-
-use pilotlight_core::FunctionId;
 
 use crate::refusal::cut;
 
@@ -18,14 +17,14 @@ pub(crate) struct Reasons {
 
 #[derive(Debug, Default)]
 struct Kept {
-    texts: HashMap<FunctionId, Box<str>, foldhash::fast::RandomState>,
+    texts: HashMap<usize, Box<str>, foldhash::fast::RandomState>,
     /// Keys of `texts`, in the order in which they came.
-    order: VecDeque<FunctionId>,
+    order: VecDeque<usize>,
 }
 
 impl Reasons {
     /// Notes the text of a start that failed.
-    pub(crate) fn note(&self, function: FunctionId, text: &str) {
+    pub(crate) fn note(&self, function: usize, text: &str) {
         let text = cut(text).into();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.texts.insert(function, text).is_none() {
@@ -39,30 +38,24 @@ impl Reasons {
     }
 
     /// The last text of a function.
-    pub(crate) fn last(&self, function: FunctionId) -> Option<Box<str>> {
+    pub(crate) fn last(&self, function: usize) -> Option<Box<str>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).texts.get(&function).cloned()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use pilotlight_core::policy::PolicySpec;
-    use pilotlight_core::{Engine, EngineConfig, FunctionRef};
-
     use super::{FUNCTIONS, Reasons};
 
     #[test]
     fn the_last_texts_of_the_last_functions_are_kept_and_cut() {
-        let engine = Engine::new(EngineConfig::new(PolicySpec::parse("fixed").unwrap()));
-        let function =
-            |key: usize| engine.function(&FunctionRef { key: &key.to_string(), runtime: "", timeout_s: 0, memory_mb: 1 }).unwrap();
         let reasons = Reasons::default();
         for key in 0..=FUNCTIONS {
-            reasons.note(function(key), "first");
-            reasons.note(function(key), &"last ".repeat(1000));
+            reasons.note(key, "first");
+            reasons.note(key, &"last ".repeat(1000));
         }
-        assert_eq!(reasons.last(function(0)), None);
-        let kept = reasons.last(function(1)).unwrap();
+        assert_eq!(reasons.last(0), None);
+        let kept = reasons.last(1).unwrap();
         assert!(kept.starts_with("last") && kept.len() <= 1024);
         assert_eq!(reasons.kept.lock().unwrap().texts.len(), FUNCTIONS);
     }

@@ -1,6 +1,7 @@
 //! `Service`: one engine behind the wire format. Thread-safe; every method may be called from any thread.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pilotlight_core::{
@@ -16,6 +17,8 @@ use crate::settle::{Binding, HostCommand};
 use crate::waiting::{Caller, Request, Waiting};
 use crate::wire::{self, AssignReply, AssignRequest, Assignment, IdleReply, IdleRequest, Meta, Status};
 
+/// How often a function is looked up that gives its place up at once.
+const LOOK_UPS: u32 = 8;
 /// Longest key, runtime, request id or instance id.
 const MAX_TEXT_BYTES: usize = 1024;
 
@@ -85,8 +88,8 @@ impl Service {
     ///
     /// If the command is of another service.
     #[must_use]
-    pub fn spec(&self, function: FunctionId) -> &FunctionSpec {
-        self.engine.spec(function).expect("the engine names only functions of its own")
+    pub fn spec(&self, function: FunctionId) -> Arc<FunctionSpec> {
+        self.engine.spec(function).expect("no function that a command names is given up before it is reported on")
     }
 
     /// The name of a slot's instance on the wire.
@@ -113,9 +116,9 @@ impl Service {
         let AssignRequest { request_id, meta_data } = wire::decode("AssignRequest", request).map_err(Refusal::InvalidRequest)?;
         let meta = meta_data.ok_or_else(|| invalid("AssignRequest.meta_data is missing"))?;
         check_length("AssignRequest.request_id", &request_id)?;
-        let function = self.engine.function(&function_ref(&meta)?)?;
         let mut issued = Vec::new();
-        match self.engine.handle_assign(now, function, self.tag(&request_id), deadline, &mut issued)? {
+        let (function, assigned) = self.hand_out(now, &function_ref(&meta)?, self.tag(&request_id), deadline, &mut issued)?;
+        match assigned {
             Assign::Warm(slot) => {
                 let reply = self.assigned(request_id, meta.key, slot);
                 Ok((Assigned::Reply(reply), self.settle(now, issued)))
@@ -126,6 +129,26 @@ impl Service {
                 let mut left = self.settle(now, issued);
                 left.extend(woken);
                 Ok((Assigned::Waiting(waiter), left))
+            }
+        }
+    }
+
+    /// Looks the function up and has the engine hand out an instance of it. A function may give its place in the table up in between.
+    fn hand_out(
+        &self,
+        now: Nanos,
+        wanted: &FunctionRef<'_>,
+        request: RequestTag,
+        deadline: Nanos,
+        issued: &mut Vec<Command>,
+    ) -> Result<(FunctionId, Assign), EngineError> {
+        let mut attempts = LOOK_UPS;
+        loop {
+            let function = self.engine.function(wanted)?;
+            attempts -= 1;
+            match self.engine.handle_assign(now, function, request, deadline, issued) {
+                Err(EngineError::FunctionGivenUp) if attempts > 0 => {}
+                assigned => return Ok((function, assigned?)),
             }
         }
     }
@@ -194,7 +217,7 @@ impl Service {
         report: impl FnOnce(&Engine, &mut Vec<Command>) -> Result<(), EngineError>,
     ) -> Result<Vec<HostCommand>, EngineError> {
         if let Some(function) = self.engine.function_of(slot) {
-            self.reasons.note(function, reason);
+            self.reasons.note(function.index(), reason);
         }
         self.report(now, report)
     }
@@ -227,7 +250,7 @@ impl Service {
             let text = format!("function `{meta_key}` has no instance `{instance_id}`");
             return Err(Refusal::InstanceNotFound(cut(&text).to_owned()));
         }
-        let text = format!("function `{meta_key}` was never assigned an instance");
+        let text = format!("function `{meta_key}` was never assigned an instance, or long ago");
         Ok(IdleReply { status: Status::InternalError.into(), error_message: Some(text) })
     }
 }

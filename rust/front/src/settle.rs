@@ -81,7 +81,7 @@ impl Service {
 
     /// Why a request gets no instance, with the platform's words where a start failed.
     fn explain(&self, waiter: WaiterId, error: WakeError) -> String {
-        match (error, self.reasons.last(waiter.function())) {
+        match (error, self.reasons.last(waiter.function_index())) {
             (WakeError::StartFailed, Some(reason)) => cut(&format!("{error}: {reason}")).to_owned(),
             _ => error.to_string(),
         }

@@ -95,7 +95,7 @@ fn init(service: &Service, slot: SlotId, function: FunctionId) -> Init {
 /// Python's name of an error.
 fn kind(error: WakeError) -> &'static str {
     match error {
-        WakeError::DeadlineExceeded => "deadline",
+        WakeError::DeadlineExceeded | WakeError::NoRoom(_) => "deadline",
         WakeError::StartFailed => "start_failed",
         WakeError::Draining => "shutting_down",
     }

@@ -68,9 +68,11 @@ pub(crate) fn policy_error(py: Python<'_>, error: &PolicyError) -> PyErr {
 pub(crate) fn engine_error(error: EngineError) -> PyErr {
     let text = error.to_string();
     match error {
-        EngineError::TooManyFunctions { .. } | EngineError::TooManyVersions { .. } | EngineError::TooManyWaiting { .. } => {
-            Overloaded::new_err(text)
-        }
+        EngineError::TooManyFunctions { .. }
+        | EngineError::TooManyVersions { .. }
+        | EngineError::TooManyWaiting { .. }
+        | EngineError::TooManyWaitingOfFunction { .. }
+        | EngineError::FunctionGivenUp => Overloaded::new_err(text),
         EngineError::TooLarge { .. } => InvalidRequest::new_err(text),
         EngineError::Draining => Draining::new_err(text),
         EngineError::SlotNotFound(_) => SlotNotFound::new_err(text),

@@ -11,6 +11,8 @@ pub(crate) fn whole<'py>(py: Python<'py>, snapshot: &Snapshot, idle_unknown: u64
     add_totals(&dict, &snapshot.totals)?;
     dict.set_item("idle_unknown", idle_unknown)?;
     dict.set_item("functions_count", live.functions)?;
+    dict.set_item("functions_given_up", live.functions_given_up)?;
+    dict.set_item("functions_refused", live.functions_refused)?;
     dict.set_item("waiting", live.waiting)?;
     dict.set_item("longest_busy_s", live.longest_busy.as_secs_f64())?;
     dict.set_item("past_timeout", live.past_timeout)?;
@@ -26,7 +28,7 @@ pub(crate) fn whole<'py>(py: Python<'py>, snapshot: &Snapshot, idle_unknown: u64
 }
 
 /// Makes the dict of one function's ledger.
-pub(crate) fn of_function<'py>(py: Python<'py>, function: &FunctionTotals<'_>) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn of_function<'py>(py: Python<'py>, function: &FunctionTotals) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("key", &*function.spec.key)?;
     dict.set_item("runtime", &*function.spec.runtime)?;

@@ -7,6 +7,7 @@
 //! that waits for one of them with the GIL in its hand waits for a running thread.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use pilotlight_core::policy::PolicySpec;
@@ -41,6 +42,9 @@ impl Scaler {
         max_functions = 100_000,
         max_waiting = 100_000,
         lease_factor = None,
+        max_slots = None,
+        max_memory_mb = None,
+        max_starts_per_second = None,
     ))]
     #[expect(clippy::too_many_arguments, reason = "named in Python, where they are settings")]
     fn new(
@@ -52,6 +56,9 @@ impl Scaler {
         max_functions: u32,
         max_waiting: u64,
         lease_factor: Option<f64>,
+        max_slots: Option<u64>,
+        max_memory_mb: Option<u64>,
+        max_starts_per_second: Option<NonZeroU32>,
     ) -> PyResult<Self> {
         if start_attempts == 0 {
             return Err(config_error(py, "start_attempts is 0: a request needs at least 1".to_owned()));
@@ -63,7 +70,17 @@ impl Scaler {
             ));
         }
         let policy = PolicySpec::parse(policy).map_err(|error| policy_error(py, &error))?;
-        let engine = EngineConfig { start_attempts, max_functions, max_waiting, lease_factor, ..EngineConfig::new(policy) };
+        let engine = EngineConfig {
+            start_attempts,
+            max_functions,
+            max_waiting,
+            lease_factor,
+            max_slots,
+            max_memory_mb,
+            max_starts_per_second,
+            ..EngineConfig::new(policy)
+        };
+        engine.check().map_err(|error| policy_error(py, &error))?;
         let service = Arc::new(Service::new(ServiceConfig { engine, boot_id, assign_deadline: Nanos(assign_deadline_ns) }));
         Ok(Self { route: Arc::new(Route::new(Arc::clone(&service))), service })
     }
@@ -180,6 +197,12 @@ impl Scaler {
     /// The slots that `live_slots` counts, at most so many of them.
     fn slots(&self, most: usize) -> Vec<u64> {
         self.service.engine().slot_ids().take(most).map(SlotId::to_bits).collect()
+    }
+
+    /// Requests refused because all functions, or all versions of theirs, were in use.
+    #[getter]
+    fn functions_refused(&self) -> u64 {
+        self.service.engine().functions_refused()
     }
 
     /// Copies the ledger: see docs/ledger.md for every key. `per_function` adds a list under "functions".

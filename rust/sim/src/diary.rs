@@ -43,7 +43,7 @@ impl Diary {
             Command::CreateSlot { function, .. } if own(*function) => "starts an instance".to_owned(),
             Command::Init { function, .. } if own(*function) => "the slot is there: Init".to_owned(),
             Command::DestroySlot { slot, reason } if holds(*slot) => format!("gives a slot back: {}", reason.as_str()),
-            Command::Wake { waiter, result } if own(waiter.function()) => match (result, woken) {
+            Command::Wake { waiter, result } if waiter.function_index() == self.function.index() => match (result, woken) {
                 (Ok(_), Outcome::ColdStart) => "a waiting request gets the new instance".to_owned(),
                 (Ok(_), _) => "a waiting request gets an instance that was just freed".to_owned(),
                 (Err(error), _) => format!("a waiting request gets none: {error}"),

@@ -302,7 +302,7 @@ impl Run {
 
     /// Takes a request out of those that wait: nearly always the oldest of its function.
     fn woken(&mut self, waiter: WaiterId) -> Waiting {
-        let queue = &mut self.waiting[waiter.function().index()];
+        let queue = &mut self.waiting[waiter.function_index()];
         let place = queue.iter().position(|(known, _)| *known == waiter).expect("a request is woken once");
         queue.remove(place).expect("it is there").1
     }

@@ -132,7 +132,7 @@ mod tests {
             for step in steps {
                 if let Some((at, number)) = step {
                     let at = Nanos(at);
-                    let due = if number < 8 { Due::Function(FunctionId(number)) } else { Due::Destroy(SlotId::from_bits(number.into())) };
+                    let due = if number < 8 { Due::Function(FunctionId { index: number, generation: 0 }) } else { Due::Destroy(SlotId::from_bits(number.into())) };
                     agenda.add(at, due);
                     if number < 8 {
                         functions.entry(due).and_modify(|before: &mut Nanos| *before = at.min(*before)).or_insert(at);

@@ -1,6 +1,7 @@
 //! Requests come in: a free instance now, or a place in the queue.
 
 use super::Engine;
+use super::room::exceeds_share;
 use crate::command::{Command, WakeError};
 use crate::error::EngineError;
 use crate::ids::{FunctionId, RequestTag, SlotId, WaiterId};
@@ -28,7 +29,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`EngineError::Draining`], [`EngineError::TooManyWaiting`].
+    /// [`EngineError::Draining`], [`EngineError::TooManyWaiting`], [`EngineError::TooManyWaitingOfFunction`];
+    /// [`EngineError::FunctionGivenUp`]: look it up again.
     ///
     /// # Panics
     ///
@@ -44,9 +46,13 @@ impl Engine {
         if self.draining() {
             return Err(EngineError::Draining);
         }
-        let entry = self.functions.at(function);
+        let entry = self.functions.at(function.index);
         if let Some((taken, level)) = entry.pool.take_for_request(&self.slots) {
-            entry.policy.demand_rose(now, level);
+            if entry.id() != function {
+                self.give_back(now, entry, taken, level, out);
+                return Err(EngineError::FunctionGivenUp);
+            }
+            self.functions.ask(entry, |policy| policy.demand_rose(now, level));
             return Ok(Assign::Warm(Self::bind(entry, taken, request, now)));
         }
         self.assign_cold(now, function, entry, request, deadline, out)
@@ -62,16 +68,17 @@ impl Engine {
         out: &mut Vec<Command>,
     ) -> Result<Assign, EngineError> {
         let mut cold = lock(&function.cold);
-        // Under the lock the drain either sees this waiter or is seen here.
+        // Under the lock the drain either sees this waiter or is seen here; and a function is given up or not.
         if self.draining() {
             return Err(EngineError::Draining);
         }
-        let limit = self.config.max_waiting;
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= limit {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(EngineError::TooManyWaiting { limit });
+        if function.id() != id {
+            return Err(EngineError::FunctionGivenUp);
         }
-        function.policy.demand_rose(now, function.pool.demand_rises());
+        function.used.store(now.0, Ordering::Relaxed);
+        self.join_waiting(cold.waiters.len())?;
+        let level = function.pool.demand_rises();
+        self.functions.ask(function, |policy| policy.demand_rose(now, level));
         let own_start = match self.config.policy.handoff {
             Handoff::Oldest => {
                 if let Some(taken) = function.pool.wait_locked(&mut cold, &self.slots) {
@@ -89,7 +96,7 @@ impl Engine {
         if self.starts_are_paused(now, &cold) && self.uncovered(function, &cold) > 0 {
             let gone = cold.waiters.remove(sequence).expect("it has just come");
             self.refuse(now, (id, function), &mut cold, &gone, WakeError::StartFailed, out);
-        } else if cold.waiters.len() > cold.starting() && cold.ticket.is_none() && !self.throttle.is_active() {
+        } else if cold.waiters.len() > cold.starting() && cold.shortage.is_none() && !self.throttle.is_active() {
             function.ledger.count(Counter::HeldBack);
         }
         self.meet_target(now, id, function, &mut cold, out);
@@ -97,19 +104,40 @@ impl Engine {
         self.begin_reviews(now);
         self.begin_leases(now);
         self.arm(id, function, deadline);
-        Ok(Assign::Waiting(WaiterId { function: id, sequence }))
+        Ok(Assign::Waiting(WaiterId { place: id.index, sequence }))
+    }
+
+    /// Counts one more waiting request, unless there are too many of all functions, or of this one for its share.
+    fn join_waiting(&self, own: u32) -> Result<(), EngineError> {
+        let limit = self.config.max_waiting;
+        let left = limit.saturating_sub(self.waiting.fetch_add(1, Ordering::Relaxed));
+        let refused = if left == 0 {
+            EngineError::TooManyWaiting { limit }
+        } else if exceeds_share(own.into(), left) {
+            EngineError::TooManyWaitingOfFunction { waiting: own, limit }
+        } else {
+            return Ok(());
+        };
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Err(refused)
     }
 
     /// Takes back a waiting request whose client has gone. `false`: it is not waiting any more, its `Wake` was issued.
     pub fn handle_cancel(&self, now: Nanos, waiter: WaiterId) -> bool {
-        let Some(function) = self.functions.find(waiter.function) else { return false };
+        let Some(function) = self.functions.place(waiter.place) else { return false };
         let mut cold = lock(&function.cold);
         let Some(gone) = cold.waiters.remove(waiter.sequence) else { return false };
         self.left(now, function, &mut cold, &gone, Counter::Cancelled);
         drop(cold);
         // The policy may want something else with a request less, and room that was waited for may not be needed.
-        self.arm(waiter.function, function, now);
+        self.arm(function.id(), function, now);
         true
+    }
+
+    /// Gives an instance back that was taken from the function that has the place now, for a request of the one that had it before.
+    fn give_back(&self, now: Nanos, function: &Function, taken: (u32, &Slot), level: u32, out: &mut Vec<Command>) {
+        function.pool.demand_falls();
+        self.release(now, (function.id(), function), taken, level, out);
     }
 
     /// Makes a free instance that the caller took serve a request.
@@ -137,7 +165,7 @@ impl Engine {
         function.ledger.book_wait(cause, wait);
         self.config.policy.policy.waited(wait);
         let slot = Self::bind(function, taken, waiter.request, now);
-        out.push(Command::Wake { waiter: WaiterId { function: id, sequence: waiter.sequence }, result: Ok(slot) });
+        out.push(Command::Wake { waiter: WaiterId { place: id.index, sequence: waiter.sequence }, result: Ok(slot) });
     }
 
     /// Books a request that has just left the queue without an instance.
@@ -149,7 +177,7 @@ impl Engine {
             cold.trouble().left_unserved(now);
         }
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        Self::demand_falls(now, function, None);
+        self.demand_falls(now, function, None);
         function.ledger.count(why);
         let wait = now.since(waiter.arrived);
         function.ledger.book_wait(WaitCause::Failed, wait);
@@ -169,11 +197,11 @@ impl Engine {
         out: &mut Vec<Command>,
     ) {
         let why = match error {
-            WakeError::DeadlineExceeded => Counter::Expired,
+            WakeError::DeadlineExceeded | WakeError::NoRoom(_) => Counter::Expired,
             WakeError::StartFailed => Counter::StartsExhausted,
             WakeError::Draining => Counter::ShutOut,
         };
         self.left(now, function, cold, waiter, why);
-        out.push(Command::Wake { waiter: WaiterId { function: id, sequence: waiter.sequence }, result: Err(error) });
+        out.push(Command::Wake { waiter: WaiterId { place: id.index, sequence: waiter.sequence }, result: Err(error) });
     }
 }

@@ -16,15 +16,20 @@ fn function(engine: &Engine, key: &str) -> FunctionId {
     engine.function(&FunctionRef { key, runtime: "go", timeout_s: 60, memory_mb: 128 }).unwrap()
 }
 
-/// An engine in which request 0 has run on the one instance of function "f".
+/// An engine in which function "f" has two free instances, each of which has served a request: one stays when the other is taken.
 fn warm(policy: &str) -> (Engine, FunctionId) {
     let engine = Engine::new(EngineConfig::new(PolicySpec::parse(policy).unwrap()));
     let (id, mut out) = (function(&engine, "f"), Vec::new());
-    engine.handle_assign(Nanos(1), id, RequestTag(0), Nanos::MAX, &mut out).unwrap();
-    let Some(Command::CreateSlot { slot, .. }) = out.pop() else { panic!("a waiter gets a start") };
-    engine.handle_slot_created(Nanos(2), slot, Nanos(1), &mut out).unwrap();
-    engine.handle_instance_ready(Nanos(3), slot, Nanos(1), &mut out).unwrap();
-    assert_eq!(engine.handle_idle(Nanos(4), slot, "f", RequestTag(0), Ending::Good, &mut out), Idle::Ended);
+    let slots = [0, 1].map(|request| {
+        engine.handle_assign(Nanos(1), id, RequestTag(request), Nanos::MAX, &mut out).unwrap();
+        let Some(Command::CreateSlot { slot, .. }) = out.pop() else { panic!("a waiter gets a start") };
+        engine.handle_slot_created(Nanos(2), slot, Nanos(1), &mut out).unwrap();
+        engine.handle_instance_ready(Nanos(3), slot, Nanos(1), &mut out).unwrap();
+        slot
+    });
+    for (request, slot) in (0..).zip(slots) {
+        assert_eq!(engine.handle_idle(Nanos(4), slot, "f", RequestTag(request), Ending::Good, &mut out), Idle::Ended);
+    }
     (engine, id)
 }
 

@@ -17,10 +17,10 @@ impl Engine {
         self.phase.store(Phase::Draining as u8, Ordering::Relaxed);
         // The flag is up before instances are looked at: the other half is in `Engine::release`.
         fence(Ordering::SeqCst);
-        for (id, function) in self.functions.iter() {
+        for function in self.functions.iter() {
             let mut cold = lock(&function.cold);
             for waiter in cold.waiters.drain() {
-                self.refuse(now, (id, function), &mut cold, &waiter, WakeError::Draining, out);
+                self.refuse(now, (function.id(), function), &mut cold, &waiter, WakeError::Draining, out);
             }
             drop(cold);
             self.retire_free(now, function, out);

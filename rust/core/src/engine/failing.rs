@@ -15,7 +15,6 @@
 //! Cost: a good end of an instance that was not failing takes a look at the word that it changes anyway.
 
 use super::Engine;
-use crate::ledger::Counter;
 use crate::nanos::Nanos;
 use crate::sync::{Ordering, lock};
 use crate::table::{Cold, FAILURES, Function, Pacing, Word};
@@ -30,11 +29,8 @@ impl Engine {
         let others_failing = function.failing.load(Ordering::Acquire).saturating_sub(1);
         let others = function.instances(&cold).saturating_sub(1);
         let replaced = others > others_failing || cold.trouble.as_ref().is_none_or(|trouble| trouble.replacements.until() <= now);
-        if replaced {
-            if others <= others_failing {
-                cold.trouble().replacements.attempt(now);
-            }
-            function.ledger.count(Counter::Replaced);
+        if replaced && others <= others_failing {
+            cold.trouble().replacements.attempt(now);
         }
         replaced
     }

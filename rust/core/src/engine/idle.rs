@@ -1,6 +1,7 @@
 //! Requests end: the instance serves the oldest waiter, becomes free, or goes.
 
 use super::Engine;
+use super::limits::Limits;
 use crate::command::{Command, DestroyReason};
 use crate::ids::{FunctionId, RequestTag, SlotId};
 use crate::ledger::{Counter, WaitCause};
@@ -47,7 +48,8 @@ impl Engine {
     ) -> Idle {
         let Some((slot, word)) = self.slots.find(instance) else { return Idle::Unknown };
         let (id, function) = self.holder(slot);
-        if *function.spec.key != *key || !matches!(word.state(), State::Idle | State::Busy | State::Retiring | State::Leaked) {
+        if !self.functions.is_of_key(function, key) || !matches!(word.state(), State::Idle | State::Busy | State::Retiring | State::Leaked)
+        {
             return Idle::Unknown;
         }
         self.end(now, (instance, slot, word), (id, function), request, ending, out)
@@ -74,6 +76,7 @@ impl Engine {
             _ if !owned => None,
             Ending::Destroy => Some(DestroyReason::NeedDestroy),
             _ if self.draining() => Some(DestroyReason::Draining),
+            _ if self.makes_way(instance.index, function) => Some(DestroyReason::MemoryPressure),
             Ending::Failed if Self::is_to_be_replaced(now, function, word) => Some(DestroyReason::Failing),
             _ => None,
         };
@@ -91,10 +94,17 @@ impl Engine {
             Self::count_failing(function, after.is_failing());
         }
         let execution = slot.clock.turn_free(now);
-        let level = Self::demand_falls(now, function, Some(execution));
+        let level = self.demand_falls(now, function, Some(execution));
         match next {
             None => self.release(now, (id, function), (instance.index, slot), level, out),
-            Some(reason) => self.give_up_instance(now, (id, function), (instance, slot), reason, out),
+            Some(reason) => {
+                match reason {
+                    DestroyReason::Failing => function.ledger.count(Counter::Replaced),
+                    DestroyReason::MemoryPressure => function.ledger.count(Counter::Evicted),
+                    _ => {}
+                }
+                self.give_up_instance(now, (id, function), (instance, slot), reason, out);
+            }
         }
         Idle::Ended
     }
@@ -111,7 +121,7 @@ impl Engine {
         }
         function.ledger.count(Counter::Abandoned);
         slot.clock.turn_free(now);
-        let level = Self::demand_falls(now, function, None);
+        let level = self.demand_falls(now, function, None);
         self.release(now, (id, function), (instance.index, slot), level, out);
         Idle::Ended
     }
@@ -169,11 +179,11 @@ impl Engine {
     /// Sets the end of the keep-alive of an instance that becomes free now.
     pub(super) fn set_due(&self, now: Nanos, function: &Function, slot: &Slot, level: u32) {
         let free = FreeInstance { facts: self.facts(now, function), level };
-        let due = now + function.policy.keep_alive(&free);
+        let due = now + self.functions.ask(function, |policy| policy.keep_alive(&free));
         slot.due.store(due.0, Ordering::Relaxed);
-        if self.limit.is_some() {
+        if self.limits.as_ref().is_some_and(Limits::bound_room) {
             let ranked = self.config.policy.policy.ranks_instances();
-            slot.worth.store(if ranked { function.policy.priority(&free) } else { now.as_secs_f64() });
+            slot.worth.store(if ranked { self.functions.ask(function, |policy| policy.priority(&free)) } else { now.as_secs_f64() });
         }
     }
 
@@ -196,7 +206,7 @@ impl Engine {
         reason: DestroyReason,
         out: &mut Vec<Command>,
     ) {
-        function.policy.instance_lost();
+        self.functions.ask(function, |policy| policy.instance_lost());
         Self::book(function, slot, Span::Retiring, now);
         slot.owner.store(0, Ordering::Relaxed);
         self.slot_leaves(function);

@@ -60,7 +60,7 @@ impl Engine {
             // Before the slot ceases to count its request.
             function.ledger.count_cut_short();
             slot.clock.turn_free(now);
-            Self::demand_falls(now, function, None);
+            self.demand_falls(now, function, None);
             let instance = SlotId { index, generation: seen.generation() };
             self.give_up_instance(now, (id, function), (instance, slot), DestroyReason::LeaseExpired, out);
         }
@@ -73,7 +73,8 @@ impl Engine {
 
     /// How long one request may have an instance of the function; `None`: for ever.
     fn lease(&self, function: &Function) -> Option<Nanos> {
-        let factor = self.config.lease_factor.filter(|_| function.spec.timeout_s > 0)?;
-        Some(Nanos::from_secs_f64(factor * f64::from(function.spec.timeout_s)))
+        let timeout_s = self.functions.spec(function).timeout_s;
+        let factor = self.config.lease_factor.filter(|_| timeout_s > 0)?;
+        Some(Nanos::from_secs_f64(factor * f64::from(timeout_s)))
     }
 }

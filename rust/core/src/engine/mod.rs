@@ -10,8 +10,10 @@ mod failing;
 mod failure;
 mod idle;
 mod lease;
+mod limits;
 mod overdue;
 mod review;
+mod room;
 mod snapshot;
 mod start;
 #[cfg(all(test, not(pilotlight_loom)))]
@@ -22,6 +24,7 @@ mod timers;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
@@ -30,8 +33,8 @@ pub use failure::StartFailure;
 pub use idle::{Ending, Idle};
 pub use snapshot::{FunctionTotals, Live, Snapshot};
 
-use self::evict::Limit;
 use self::lease::Leases;
+use self::limits::Limits;
 use self::throttle::Throttle;
 use self::timers::Timers;
 use crate::config::EngineConfig;
@@ -63,8 +66,8 @@ pub struct Engine {
     reviews_begun: AtomicBool,
     leases: Leases,
     live: CachePadded<LiveCount>,
-    /// The limit on their memory, if there is one.
-    limit: Option<Limit>,
+    /// The limits on them, if there are any.
+    limits: Option<Limits>,
     /// A [`Phase`].
     phase: AtomicU8,
 }
@@ -88,7 +91,8 @@ struct LiveCount {
     memory_mb: AtomicU64,
     peak_slots: AtomicU64,
     peak_memory_mb: AtomicU64,
-    /// Memory of slots whose end has been asked for and not been confirmed or refused: part of `memory_mb`.
+    /// Those whose end has been asked for and not been confirmed or refused: part of `slots` and `memory_mb`.
+    leaving_slots: AtomicU64,
     leaving_mb: AtomicU64,
 }
 
@@ -115,43 +119,41 @@ impl Engine {
             reviews_begun: AtomicBool::new(false),
             leases: Leases::new(),
             live: CachePadded::default(),
-            limit: config.policy.memory_limit_mb.map(Limit::new),
+            limits: Limits::new(&config),
             phase: AtomicU8::new(Phase::Running as u8),
             config,
         }
     }
 
-    /// Finds the function, or registers it.
+    /// Finds the function, or registers it; others that are at rest may have to give their place up for it.
     ///
     /// # Errors
     ///
     /// [`EngineError::TooManyFunctions`], [`EngineError::TooManyVersions`], [`EngineError::TooLarge`].
     pub fn function(&self, wanted: &FunctionRef<'_>) -> Result<FunctionId, EngineError> {
-        if let Some(limit) = &self.limit
-            && u64::from(wanted.memory_mb) > limit.memory_mb
-        {
-            return Err(EngineError::TooLarge { memory_mb: wanted.memory_mb, limit_mb: limit.memory_mb });
+        if let Some(limits) = &self.limits {
+            limits.check(wanted.memory_mb)?;
         }
         self.functions.find_or_create(wanted, &*self.config.policy.policy)
     }
 
-    /// Has a function of this key ever been registered?
+    /// Is a function of this key known?
     #[must_use]
     pub fn knows_key(&self, key: &str) -> bool {
         self.functions.knows_key(key)
     }
 
-    /// What a function was registered with; `None` for an id that is not of this engine.
+    /// What a function was registered with; `None` for an id that is not of this engine, or of a function that was given up.
     #[must_use]
-    pub fn spec(&self, function: FunctionId) -> Option<&FunctionSpec> {
-        self.functions.find(function).map(|function| &function.spec)
+    pub fn spec(&self, function: FunctionId) -> Option<Arc<FunctionSpec>> {
+        self.functions.find(function).map(|function| self.functions.spec(function))
     }
 
     /// The function that holds a live slot.
     #[must_use]
     pub fn function_of(&self, slot: SlotId) -> Option<FunctionId> {
         let (slot, _) = self.slots.find(slot)?;
-        Some(slot.holder())
+        Some(self.functions.at(slot.holder()).id())
     }
 
     /// The text of the policy in force.
@@ -170,8 +172,8 @@ impl Engine {
     }
 
     fn holder(&self, slot: &Slot) -> (FunctionId, &Function) {
-        let id = slot.holder();
-        (id, self.functions.at(id))
+        let function = self.functions.at(slot.holder());
+        (function.id(), function)
     }
 
     /// Books what the slot has counted and measured for the function; from now on it measures something else.
@@ -189,13 +191,13 @@ impl Engine {
         // Until its own first Init, a function is thought to take as long as the others did.
         let inits = [&function.init_ns, &self.means.init_ns].map(|init| init.load(Ordering::Relaxed));
         let init = inits.into_iter().find(|&init| init > 0);
-        Facts { now, memory_mb: function.spec.memory_mb, cold_start: init.map_or(Nanos::ZERO, |init| create + Nanos(init)) }
+        Facts { now, memory_mb: function.memory_mb(), cold_start: init.map_or(Nanos::ZERO, |init| create + Nanos(init)) }
     }
 
     /// Demand shrinks by a request, which executed for so long or left unserved; returns the level that is no longer wanted.
-    fn demand_falls(now: Nanos, function: &Function, execution: Option<Nanos>) -> u32 {
+    fn demand_falls(&self, now: Nanos, function: &Function, execution: Option<Nanos>) -> u32 {
         let level = function.pool.demand_falls();
-        function.policy.demand_fell(now, level, execution);
+        self.functions.ask(function, |policy| policy.demand_fell(now, level, execution));
         level
     }
 
@@ -206,14 +208,16 @@ impl Engine {
         self.live.peak_memory_mb.fetch_max(memory, Ordering::Relaxed);
     }
 
-    /// The end of one of the function's slots is asked for: its memory will be room.
+    /// The end of one of the function's slots is asked for: what it takes will be room.
     fn slot_leaves(&self, function: &Function) {
-        self.live.leaving_mb.fetch_add(u64::from(function.spec.memory_mb), Ordering::Relaxed);
+        self.live.leaving_slots.fetch_add(1, Ordering::Relaxed);
+        self.live.leaving_mb.fetch_add(u64::from(function.memory_mb()), Ordering::Relaxed);
     }
 
-    /// Its memory is not to be counted on any more: it is room by now, or was not released.
+    /// What it takes is not to be counted on any more: it is room by now, or was not released.
     fn slot_stays(&self, function: &Function) {
-        self.live.leaving_mb.fetch_sub(u64::from(function.spec.memory_mb), Ordering::Relaxed);
+        self.live.leaving_slots.fetch_sub(1, Ordering::Relaxed);
+        self.live.leaving_mb.fetch_sub(u64::from(function.memory_mb()), Ordering::Relaxed);
     }
 
     /// Forgets a slot that has just become vacant. `from`: the state it was in; `end`: which of
@@ -222,12 +226,15 @@ impl Engine {
         debug_assert!(matches!(end, Counter::Destroyed | Counter::NeverCreated | Counter::WrittenOff), "{end:?} is no end");
         function.ledger.count(end);
         self.live.slots.fetch_sub(1, Ordering::Relaxed);
-        self.live.memory_mb.fetch_sub(u64::from(function.spec.memory_mb), Ordering::Relaxed);
+        self.live.memory_mb.fetch_sub(u64::from(function.memory_mb()), Ordering::Relaxed);
         if from == State::Retiring {
             self.slot_stays(function);
         }
-        self.room_changed(now);
+        self.room_released(now, index, function);
         self.slots.release(index);
+        function.used.store(now.0, Ordering::Relaxed);
+        // The last of it: from now on the function may be given up.
+        function.slots.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -237,4 +244,21 @@ fn smooth(mean: &AtomicU64, observed: Nanos) {
     let after = if before == 0 { observed.0 } else { before - before / 4 + observed.0 / 4 };
     // A racing observation may be lost: it is one sample of a mean.
     mean.store(after.max(1), Ordering::Relaxed);
+}
+
+#[cfg(all(test, not(pilotlight_loom)))]
+mod tests {
+    use super::smooth;
+    use crate::nanos::Nanos;
+    use crate::sync::{AtomicU64, Ordering};
+
+    #[test]
+    fn a_mean_begins_at_the_first_value_and_moves_a_quarter_of_the_way_to_each_other() {
+        let mean = AtomicU64::new(0);
+        let means = [800, 400, 700].map(|value| {
+            smooth(&mean, Nanos(value));
+            mean.load(Ordering::Relaxed)
+        });
+        assert_eq!(means, [800, 700, 700]);
+    }
 }

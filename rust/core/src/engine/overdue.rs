@@ -48,13 +48,13 @@ impl Engine {
     ) {
         match &mut cold.descent {
             Some(descent) => descent.again = true,
-            None => self.descend(now, (id, function), cold, Descent::new(now, id, &function.pool), work, out),
+            None => self.descend(now, (id, function), cold, Descent::new(now, id.index, &function.pool), work, out),
         }
     }
 
     /// Goes on with a visit.
     pub(super) fn go_on(&self, now: Nanos, id: FunctionId, work: &mut Work, out: &mut Vec<Command>) {
-        let function = self.functions.at(id);
+        let function = self.functions.at(id.index);
         let mut cold = lock(&function.cold);
         let descent = cold.descent.take().expect("the timers know of one visit for each that is not over");
         self.descend(now, (id, function), cold, *descent, work, out);

@@ -1,5 +1,7 @@
 //! Reading the ledger.
 
+use std::sync::Arc;
+
 use super::Engine;
 use crate::ids::{FunctionId, SlotId};
 use crate::ledger::{Account, Reading, Totals};
@@ -21,6 +23,10 @@ pub struct Snapshot {
 pub struct Live {
     /// Functions known.
     pub functions: u64,
+    /// Functions that gave their place in the table to another.
+    pub functions_given_up: u64,
+    /// Requests that were refused because all functions, or all versions of theirs, were in use.
+    pub functions_refused: u64,
     /// Requests waiting.
     pub waiting: u64,
     /// Slots by [`Account`].
@@ -37,11 +43,11 @@ pub struct Live {
 
 /// One function's ledger at a moment.
 #[derive(Clone, Debug)]
-pub struct FunctionTotals<'a> {
+pub struct FunctionTotals {
     /// Its id.
     pub id: FunctionId,
     /// What it was registered with.
-    pub spec: &'a FunctionSpec,
+    pub spec: Arc<FunctionSpec>,
     /// Its account, open states included.
     pub totals: Totals,
     /// Free instances minus waiting requests.
@@ -65,18 +71,27 @@ impl Engine {
         })
     }
 
+    /// Requests that were refused because all functions, or all versions of theirs, were in use.
+    #[must_use]
+    pub fn functions_refused(&self) -> u64 {
+        self.functions.turnover().1
+    }
+
     /// Why the policy treats a function as it does, as of `now`: lines of text for a person. `None`: no such function.
     #[must_use]
     pub fn explain(&self, now: Nanos, function: FunctionId) -> Option<Vec<String>> {
         let function = self.functions.find(function)?;
-        Some(function.policy.explain(&self.facts(now, function)))
+        Some(self.functions.ask(function, |policy| policy.explain(&self.facts(now, function))))
     }
 
     /// Copies the ledger as of `now`. Exact at rest; while instances end it may be short of what is just being booked, so a number may be
     /// smaller than in an earlier copy. Cost: three passes over functions and two over slots, without a lock of theirs.
     #[must_use]
     pub fn snapshot(&self, now: Nanos) -> Snapshot {
+        let (functions_given_up, functions_refused) = self.functions.turnover();
         let mut live = Live {
+            functions_given_up,
+            functions_refused,
             waiting: self.waiting.load(Ordering::Relaxed),
             peak_slots: self.live.peak_slots.load(Ordering::Relaxed),
             peak_memory_mb: self.live.peak_memory_mb.load(Ordering::Relaxed),
@@ -89,7 +104,7 @@ impl Engine {
             live.slots[account as usize] += 1;
             if let Some(since) = slot.busy_since(word) {
                 let busy = now.since(since);
-                let timeout_s = self.holder(slot).1.spec.timeout_s;
+                let timeout_s = self.functions.spec(self.holder(slot).1).timeout_s;
                 live.longest_busy = live.longest_busy.max(busy);
                 live.past_timeout += u64::from(timeout_s > 0 && busy > Nanos::from_secs(timeout_s.into()));
             }
@@ -99,39 +114,43 @@ impl Engine {
 
     /// The sum of all functions' accounts. Cost: two passes over functions and one over slots.
     pub(super) fn totals(&self, now: Nanos) -> Totals {
-        let mut reading = Reading::default();
-        for (_, function) in self.functions.iter() {
-            reading.add_booked(&function.ledger, function.spec.memory_mb);
+        let given_up = self.functions.given_up();
+        let mut reading = given_up.clone();
+        for function in self.functions.iter() {
+            reading.add_booked(&function.ledger, function.memory_mb());
         }
         for (holder, account) in self.slots.iter().filter_map(|(_, slot)| slot.account(now)) {
-            reading.add_slot(&account, self.functions.at(holder).spec.memory_mb);
+            reading.add_slot(&account, self.functions.at(holder).memory_mb());
         }
-        for (_, function) in self.functions.iter() {
+        for function in self.functions.iter() {
             reading.add_events(&function.ledger);
         }
         reading.totals()
     }
 
-    /// Copies every function's ledger as of `now`, in order of first appearance. What an instance that ends meanwhile has counted and
+    /// Copies every function's ledger as of `now`, in the order of their places. What an instance that ends meanwhile has counted and
     /// measured may be missing.
     #[must_use]
-    pub fn function_totals(&self, now: Nanos) -> Vec<FunctionTotals<'_>> {
+    pub fn function_totals(&self, now: Nanos) -> Vec<FunctionTotals> {
+        let _given_up = self.functions.given_up();
         let functions: Vec<_> = self.functions.iter().collect();
-        let mut readings = vec![Reading::default(); functions.len()];
-        for (reading, (_, function)) in readings.iter_mut().zip(&functions) {
-            reading.add_booked(&function.ledger, function.spec.memory_mb);
+        let mut readings = vec![Reading::default(); self.functions.places()];
+        for function in &functions {
+            readings[function.index as usize].add_booked(&function.ledger, function.memory_mb());
         }
         for (holder, account) in self.slots.iter().filter_map(|(_, slot)| slot.account(now)) {
             // A function registered after the first look is left for the next copy.
-            if let Some((reading, (_, function))) = readings.get_mut(holder.0 as usize).zip(functions.get(holder.0 as usize)) {
-                reading.add_slot(&account, function.spec.memory_mb);
+            if let Some(reading) = readings.get_mut(holder as usize) {
+                reading.add_slot(&account, self.functions.at(holder).memory_mb());
             }
         }
         let mut all = Vec::with_capacity(functions.len());
-        for (mut reading, (id, function)) in readings.into_iter().zip(functions) {
+        for function in functions {
+            let reading = &mut readings[function.index as usize];
             reading.add_events(&function.ledger);
             let (balance, waiting) = (function.pool.balance(), lock(&function.cold).waiters.len());
-            all.push(FunctionTotals { id, spec: &function.spec, totals: reading.totals(), balance, waiting });
+            let (id, spec, totals) = (function.id(), self.functions.spec(function), std::mem::take(reading).totals());
+            all.push(FunctionTotals { id, spec, totals, balance, waiting });
         }
         all
     }

@@ -55,9 +55,11 @@ impl Engine {
         function.ledger.count(Counter::StartsCancelled);
         slot.owner.store(0, Ordering::Relaxed);
         let draining = self.draining();
-        if draining || !self.hand_over(now, function.spec.memory_mb, (id, slot), out) {
+        if draining || !self.hand_over(now, function.memory_mb(), (id, slot), out) {
             self.slot_leaves(function);
             out.push(Command::DestroySlot { slot: id, reason: if draining { DestroyReason::Draining } else { DestroyReason::Surplus } });
+        } else {
+            function.slots.fetch_sub(1, Ordering::Release);
         }
         Ok(())
     }
@@ -111,9 +113,10 @@ impl Engine {
     /// Issues one start and returns its slot's index.
     pub(super) fn start(&self, now: Nanos, id: FunctionId, function: &Function, cold: &mut Cold, out: &mut Vec<Command>) -> u32 {
         let (index, slot) = self.slots.allocate();
-        let memory_mb = function.spec.memory_mb;
+        let memory_mb = function.memory_mb();
         slot.owner.store(0, Ordering::Relaxed);
-        slot.give(id);
+        function.slots.fetch_add(1, Ordering::Relaxed);
+        slot.give(id.index);
         slot.close(Span::Starting, now);
         let vacant = slot.word();
         assert!(vacant.state() == State::Vacant, "an allocated place is vacant");
@@ -134,14 +137,14 @@ impl Engine {
         }
         let mut left = MOST_STARTS;
         while cold.waiters.len() > 0 {
-            match function.policy.start(&self.queue(now, function, cold, 0)) {
+            match self.functions.ask(function, |policy| policy.start(&self.queue(now, function, cold, 0))) {
                 Start::Now if left == 0 => {
                     self.arm(id, function, now);
                     break;
                 }
                 Start::Now if self.holds_starts(now, (id, function), cold) => break,
                 Start::Now if self.start_if_room(now, (id, function), cold, false, out) => {
-                    function.policy.started();
+                    self.functions.ask(function, |policy| policy.started());
                     left -= 1;
                 }
                 Start::Now => {
@@ -160,7 +163,8 @@ impl Engine {
 
     /// How many starts the policy would make one after the other, had the first of them found room.
     pub(super) fn starts_refused(&self, now: Nanos, function: &Function, cold: &Cold) -> u32 {
-        let wanted = |refused: &u32| function.policy.start(&self.queue(now, function, cold, *refused)) == Start::Now;
+        let wanted =
+            |refused: &u32| self.functions.ask(function, |policy| policy.start(&self.queue(now, function, cold, *refused))) == Start::Now;
         1 + (1..cold.waiters.len().saturating_sub(cold.starting()).min(MOST_AT_ONCE)).take_while(wanted).fold(0, |count, _| count + 1)
     }
 
@@ -188,7 +192,7 @@ impl Engine {
             demand: function.pool.demand(),
             instances: function.instances(cold) + cold.starting(),
         };
-        let target = function.policy.target(&load);
+        let target = self.functions.ask(function, |policy| policy.target(&load));
         let before = std::mem::replace(&mut cold.target, target.instances);
         if target.instances < before {
             self.room_changed(now);
@@ -214,7 +218,13 @@ impl Engine {
     fn seek_spare(&self, id: FunctionId, function: &Function, cold: &mut Cold) {
         if !cold.seeks_spare && cold.wants_spare() && self.config.policy.surplus == Surplus::Cancel {
             cold.seeks_spare = true;
-            lock(&self.seekers).entry(function.spec.memory_mb).or_default().push_back(id);
+            let mut seekers = lock(&self.seekers);
+            let queue = seekers.entry(function.memory_mb()).or_default();
+            queue.push_back(id);
+            // Functions that were given up left their names behind: each that there is has one.
+            if queue.len() > 2 * self.functions.places() {
+                queue.retain(|&seeker| self.functions.find(seeker).is_some());
+            }
         }
     }
 
@@ -232,13 +242,17 @@ impl Engine {
         let seekers = lock(&self.seekers).get(&memory_mb).map_or(0, std::collections::VecDeque::len);
         for _ in 0..seekers {
             let Some(seeker) = lock(&self.seekers).get_mut(&memory_mb).and_then(std::collections::VecDeque::pop_front) else { break };
-            let function = self.functions.at(seeker);
+            let function = self.functions.at(seeker.index);
             let mut cold = lock(&function.cold);
+            if function.id() != seeker {
+                continue;
+            }
             cold.seeks_spare = false;
             if !cold.wants_spare() {
                 continue;
             }
-            slot.give(seeker);
+            function.slots.fetch_add(1, Ordering::Relaxed);
+            slot.give(seeker.index);
             Self::book(function, slot, Span::Starting, now);
             cold.initialising += 1;
             let won = slot.transition(slot.word(), State::Initialising);

@@ -129,7 +129,7 @@ impl World {
 
     /// Free instances whose keep-alive is over, and those that are to be.
     fn overdue(&self) -> usize {
-        let cold = self.engine.functions.at(self.function).cold.lock().unwrap();
+        let cold = self.engine.functions.at(self.function.index).cold.lock().unwrap();
         let moving = cold.descent.iter().flat_map(|descent| descent.homeless()).collect::<Vec<_>>();
         drop(cold);
         self.dues().into_iter().chain(moving).filter(|&due| due <= self.now).count()
@@ -137,8 +137,8 @@ impl World {
 
     /// Ends of keep-alives of the free instances, from the top of the stack down.
     fn dues(&self) -> Vec<Nanos> {
-        let pool = &self.engine.functions.at(self.function).pool;
-        let mut descent = Descent::new(self.now, self.function, pool);
+        let pool = &self.engine.functions.at(self.function.index).pool;
+        let mut descent = Descent::new(self.now, self.function.index, pool);
         let mut dues = Vec::new();
         while let Below::Instance(_, slot) = descent.below(pool, &self.engine.slots) {
             dues.push(Nanos(slot.due.load(Relaxed)));
@@ -169,7 +169,7 @@ fn a_step_looks_at_no_more_than_its_share_when_nothing_is_overdue() {
     const INSTANCES: usize = 100_000;
     let mut world = World::with_free(INSTANCES as u64, Nanos::from_secs(60));
     let due = world.engine.next_wakeup();
-    world.engine.arm(world.function, world.engine.functions.at(world.function), world.now);
+    world.engine.arm(world.function, world.engine.functions.at(world.function.index), world.now);
     let mut steps = 0;
     while world.is_due() {
         assert_eq!(world.tick(STEP), 0);
@@ -190,7 +190,7 @@ fn functions_with_much_to_do_take_turns_and_a_tick_ends_all_the_same() {
     let retired = world.tick(2 * STEP);
     assert!(retired <= 2 * CHANGES, "{retired} retired in a tick");
     assert_eq!(world.dues(), [], "one step of the other function was as long as it had to wait");
-    assert!(world.engine.functions.at(many).pool.balance() > 9_000);
+    assert!(world.engine.functions.at(many.index).pool.balance() > 9_000);
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_policy_that_wants_a_thousand_starts_at_once_gets_them_a_bounded_number_at_a
         for request in 0..requests {
             engine.handle_assign(world.now, world.function, RequestTag(request.into()), Nanos::MAX, &mut out).unwrap();
         }
-        engine.arm(world.function, engine.functions.at(world.function), from);
+        engine.arm(world.function, engine.functions.at(world.function.index), from);
         let mut started = 0;
         loop {
             assert!(out.len() <= 257, "{} at once", out.len());
@@ -247,7 +247,7 @@ fn a_tick_over_many_functions_that_want_many_starts_issues_a_bounded_number() {
     for number in 0..FUNCTIONS {
         let key = format!("f{number}");
         let function = engine.function(&FunctionRef { key: &key, runtime: "go", timeout_s: 60, memory_mb: 128 }).unwrap();
-        engine.arm(function, engine.functions.at(function), world.now);
+        engine.arm(function, engine.functions.at(function.index), world.now);
     }
     let mut started = 0;
     while world.is_due() {

@@ -3,7 +3,7 @@
 use super::Engine;
 use super::agenda::Due;
 use super::work::{CHANGE, Work};
-use crate::command::{Command, DestroyReason, WakeError};
+use crate::command::{Command, DestroyReason};
 use crate::error::EngineError;
 use crate::ids::{FunctionId, SlotId};
 use crate::ledger::Counter;
@@ -38,7 +38,7 @@ impl Engine {
             if work.is_done() {
                 break;
             }
-            match self.timers.pop(now, |id| &self.functions.at(id).armed) {
+            match self.timers.pop(now, |id| &self.functions.at(id.index).armed) {
                 Some(Due::Function(id)) => work.step(|work| self.sweep(now, id, work, out)),
                 Some(Due::GoOn(id)) => work.step(|work| self.go_on(now, id, work, out)),
                 Some(Due::Destroy(slot)) => {
@@ -109,11 +109,17 @@ impl Engine {
     /// Bound: see [`Work`]; `engine::start` says how many starts are issued before they are counted. What is left over is done at once, but after
     /// whatever else is due: the policy is asked when no overdue request is left, so that it starts nothing for one.
     fn sweep(&self, now: Nanos, id: FunctionId, work: &mut Work, out: &mut Vec<Command>) {
-        let function = self.functions.at(id);
+        let function = self.functions.at(id.index);
         let mut cold = lock(&function.cold);
+        // The timer may have been set for a function that had the place before.
+        let id = function.id();
+        if function.is_vacant() {
+            return;
+        }
         let overdue = cold.waiters.take_overdue(now, work.changes());
+        let error = self.overdue_error(&cold);
         for waiter in &overdue {
-            self.refuse(now, (id, function), &mut cold, waiter, WakeError::DeadlineExceeded, out);
+            self.refuse(now, (id, function), &mut cold, waiter, error, out);
         }
         // A timer that finds nothing to do is work too.
         work.changed(overdue.len().max(1));
@@ -124,7 +130,7 @@ impl Engine {
         if deadline.is_some_and(|deadline| deadline <= now) {
             return;
         }
-        cold.refused_room = false;
+        cold.shortage = None;
         let before = out.len();
         if self.starts_are_paused(now, &cold) {
             self.refuse_uncovered(now, (id, function), &mut cold, out);
@@ -132,7 +138,7 @@ impl Engine {
         self.start_wanted(now, id, function, &mut cold, out);
         self.meet_target(now, id, function, &mut cold, out);
         work.changed(out.len() - before);
-        self.settle_room(now, &mut cold);
+        self.settle_room(now, function, &mut cold);
         self.visit_free(now, (id, function), cold, work, out);
     }
 }

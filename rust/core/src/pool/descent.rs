@@ -14,7 +14,6 @@
 use std::collections::VecDeque;
 
 use super::Pool;
-use crate::ids::FunctionId;
 use crate::nanos::Nanos;
 use crate::sync::{Ordering, fence};
 use crate::table::{Slot, SlotTable, State, Word};
@@ -24,7 +23,8 @@ use crate::table::{Slot, SlotTable, State, Word};
 pub(crate) struct Descent {
     /// When it began: what was due by then is overdue, however many steps it takes.
     pub(crate) began: Nanos,
-    function: FunctionId,
+    /// The function's place.
+    place: u32,
     /// The instance looked at last, and its word then; `None`: the way begins at the top.
     last: Option<(u32, Word)>,
     /// How many more instances there can be.
@@ -56,9 +56,9 @@ const UNPROMISED: u64 = 64;
 const MOST_HOMELESS: usize = if cfg!(any(test, pilotlight_loom)) { 3 } else { 4096 };
 
 impl Descent {
-    pub(crate) fn new(now: Nanos, function: FunctionId, pool: &Pool) -> Self {
+    pub(crate) fn new(now: Nanos, place: u32, pool: &Pool) -> Self {
         let (last, left) = from_top(pool);
-        Self { began: now, function, last, left, homeless: VecDeque::new(), placing: false, next: None, again: false }
+        Self { began: now, place, last, left, homeless: VecDeque::new(), placing: false, next: None, again: false }
     }
 
     /// Begins again at the top, to give homeless times to the instances there.
@@ -100,7 +100,7 @@ impl Descent {
         let Some(index) = index else { return Below::Bottom };
         let slot = slots.at(index);
         let word = slot.word();
-        if self.left == 0 || word.state() != State::Idle || slot.holder() != self.function {
+        if self.left == 0 || word.state() != State::Idle || slot.holder() != self.place {
             return Below::Lost;
         }
         self.left -= 1;

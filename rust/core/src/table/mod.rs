@@ -2,12 +2,14 @@
 
 mod chunked;
 mod clock;
+mod function;
 mod functions;
 mod slots;
 mod trouble;
 
 pub(crate) use clock::Span;
-pub(crate) use functions::{Cold, Function, FunctionTable};
-pub use functions::{FunctionRef, FunctionSpec};
+pub(crate) use function::{Cold, Function};
+pub use function::{FunctionRef, FunctionSpec};
+pub(crate) use functions::FunctionTable;
 pub(crate) use slots::{FAILURES, Slot, SlotAccount, SlotTable, State, Word};
 pub(crate) use trouble::Pacing;

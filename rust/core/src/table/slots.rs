@@ -20,7 +20,7 @@ use crossbeam_utils::CachePadded;
 
 use super::chunked::Chunked;
 use super::clock::{Began, SlotClock, Span, is_busy, measured};
-use crate::ids::{FunctionId, RequestTag, SlotId};
+use crate::ids::{RequestTag, SlotId};
 use crate::ledger::{Account, SlotTime};
 use crate::nanos::Nanos;
 use crate::sync::{AtomicF64, AtomicU32, AtomicU64, Mutex, Ordering, lock};
@@ -129,7 +129,7 @@ pub(crate) struct Slot {
     word: AtomicU64,
     /// Below this one on its function's stack of free instances (index + 1; 0 = bottom).
     pub(crate) next: AtomicU32,
-    /// The function that holds the slot; its memory is the slot's size.
+    /// The place of the function that holds the slot; its memory is the slot's size.
     function: AtomicU32,
     /// Busy: tag of the request it serves. Leaked or repeating its destroy: failed destroys so far.
     pub(crate) owner: AtomicU64,
@@ -191,13 +191,14 @@ impl Slot {
         (word.state() == State::Busy && self.word() == word).then_some(turned)
     }
 
-    pub(crate) fn holder(&self) -> FunctionId {
-        FunctionId(self.function.load(Ordering::Acquire))
+    /// The place of the function that holds it.
+    pub(crate) fn holder(&self) -> u32 {
+        self.function.load(Ordering::Acquire)
     }
 
     /// Who has just allocated the slot, or found it between functions, gives it to one.
-    pub(crate) fn give(&self, function: FunctionId) {
-        self.function.store(function.0, Ordering::Release);
+    pub(crate) fn give(&self, place: u32) {
+        self.function.store(place, Ordering::Release);
     }
 
     /// What is to be added to what its function's ledger has booked, as of `now`, and the function. `None`: there is no slot.
@@ -207,7 +208,7 @@ impl Slot {
     /// One after the other, all acquire: the clock's beginning, the epoch, the clock's other half, the beginning once more, until it has
     /// not changed, and no other slot has the place. A request that is over by the clock is so by the epoch read before, and one that the clock does not know to be over
     /// counts as going on: never more have ended than did.
-    pub(crate) fn account(&self, now: Nanos) -> Option<(FunctionId, SlotAccount)> {
+    pub(crate) fn account(&self, now: Nanos) -> Option<(u32, SlotAccount)> {
         loop {
             let began = self.clock.began();
             let (function, word, busy) = (self.holder(), self.word(), self.clock.busy());
@@ -313,7 +314,7 @@ impl SlotTable {
 #[cfg(all(test, not(pilotlight_loom)))]
 mod tests {
     use super::{LAST_EPOCH, Slot, SlotTable, Span, State, Word};
-    use crate::ids::{FunctionId, RequestTag};
+    use crate::ids::{RequestTag, SlotId};
     use crate::nanos::Nanos;
 
     #[test]
@@ -337,7 +338,7 @@ mod tests {
     #[test]
     fn requests_are_counted_past_the_last_epoch() {
         let slot = Slot::default();
-        slot.give(FunctionId(7));
+        slot.give(7);
         slot.close(Span::Instance, Nanos(10));
         slot.move_own(Word(0), State::Idle);
         slot.word.fetch_add((LAST_EPOCH - 1) << 8, super::Ordering::Relaxed);
@@ -345,7 +346,7 @@ mod tests {
         for request in 0..3 {
             booked += slot.serve(RequestTag(request), Nanos(20)).1.unwrap_or(0);
             let (holder, busy) = slot.account(Nanos(25)).unwrap();
-            assert_eq!((holder, booked + busy.given, booked + busy.ended), (FunctionId(7), LAST_EPOCH + request, LAST_EPOCH + request - 1));
+            assert_eq!((holder, booked + busy.given, booked + busy.ended), (7, LAST_EPOCH + request, LAST_EPOCH + request - 1));
             assert!(slot.transition(slot.word(), State::Idle));
             slot.clock.turn_free(Nanos(20));
             assert_eq!(booked + slot.account(Nanos(25)).unwrap().1.ended, LAST_EPOCH + request);
@@ -364,5 +365,20 @@ mod tests {
         table.release(index);
         assert_eq!(table.allocate().0, index);
         assert_eq!(slot.word().generation(), 1);
+    }
+
+    #[test]
+    fn an_id_names_a_slot_of_its_generation_while_there_is_one() {
+        let table = SlotTable::new();
+        let (index, slot) = table.allocate();
+        let [first, second] = [0, 1].map(|generation| SlotId { index, generation });
+        let known = || [first, second].map(|id| table.find(id).is_some());
+        assert_eq!(known(), [false, false]);
+        slot.move_own(slot.word(), State::Creating);
+        assert_eq!(known(), [true, false]);
+        slot.move_own(slot.word(), State::Vacant);
+        assert_eq!(known(), [false, false]);
+        slot.move_own(slot.word(), State::Creating);
+        assert_eq!(known(), [false, true]);
     }
 }

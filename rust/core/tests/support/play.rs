@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use pilotlight_core::{Assign, Command, Counter, Nanos, SlotId, Totals, WaiterId};
+use pilotlight_core::{Assign, Command, Counter, EngineConfig, Nanos, SlotId, Totals, WaiterId};
 
 use crate::support::Host;
 
@@ -29,7 +29,11 @@ enum Event {
 
 impl Play {
     pub fn new(policy: &str) -> Self {
-        Self { host: Host::new(policy), events: BTreeMap::new(), scheduled: 0, waiting: HashMap::new(), requests: 0 }
+        Self::with(policy, |_| ())
+    }
+
+    pub fn with(policy: &str, adjust: impl FnOnce(&mut EngineConfig)) -> Self {
+        Self { host: Host::with(policy, adjust), events: BTreeMap::new(), scheduled: 0, waiting: HashMap::new(), requests: 0 }
     }
 
     /// A request that arrives at a second and executes for so many; returns whether it found a free instance.

@@ -55,12 +55,14 @@ pub(crate) struct Function {
     trouble: Trouble,
 }
 
-/// How long free instances are kept, how many there are to be whatever the demand, and the memory there is for all slots.
+/// How long free instances are kept, how many there are to be whatever the demand, and the limits on all slots.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) keep_alive: u64,
     pub(crate) floor: usize,
     pub(crate) memory_mb: Option<u64>,
+    pub(crate) max_slots: Option<u64>,
+    pub(crate) starts_per_second: Option<u64>,
 }
 
 /// A policy that holds a floor is asked again after this long.
@@ -97,7 +99,7 @@ impl Reference {
             policy,
             retry,
             seekers: BTreeMap::new(),
-            room: Room::new(policy.memory_mb),
+            room: Room::default(),
             throttle: Throttle::default(),
             did: Vec::new(),
         }
@@ -147,7 +149,7 @@ impl Reference {
     }
 
     pub(crate) fn idle(&mut self, slot: usize, ending: Ending) {
-        if self.ends_badly(slot, ending) || self.draining {
+        if self.ends_badly(slot, ending) || self.draining || self.makes_way(slot) {
             self.destroy(slot);
             if !self.draining {
                 self.start_wanted(self.slots[slot].function);
@@ -231,7 +233,7 @@ impl Reference {
     fn ends(&mut self, slot: usize, how: usize) {
         self.slots[slot].state = State::Gone;
         self.ends[how] += 1;
-        self.room_changed();
+        self.released(slot);
     }
 
     pub(crate) fn destroy_failed(&mut self, slot: usize) {

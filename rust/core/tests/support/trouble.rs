@@ -174,7 +174,7 @@ impl Reference {
             Ending::Failed => {
                 let failed = self.slots[slot].failed + 1;
                 self.slots[slot].failed = failed.min(FAILURES);
-                if failed < FAILURES || self.draining {
+                if failed < FAILURES || self.draining || self.makes_way(slot) {
                     return false;
                 }
                 let there = |slot: &&super::Slot| slot.function == f && matches!(slot.state, State::Free { .. } | State::Busy { .. });

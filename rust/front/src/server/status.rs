@@ -54,7 +54,11 @@ impl From<Refusal> for Failure {
             Refusal::InvalidRequest(_) | Refusal::Engine(EngineError::TooLarge { .. }) => Code::InvalidArgument,
             Refusal::InstanceNotFound(_) => Code::NotFound,
             Refusal::Engine(
-                EngineError::TooManyFunctions { .. } | EngineError::TooManyVersions { .. } | EngineError::TooManyWaiting { .. },
+                EngineError::TooManyFunctions { .. }
+                | EngineError::TooManyVersions { .. }
+                | EngineError::TooManyWaiting { .. }
+                | EngineError::TooManyWaitingOfFunction { .. }
+                | EngineError::FunctionGivenUp,
             ) => Code::ResourceExhausted,
             Refusal::Engine(EngineError::Draining) => Code::Unavailable,
             Refusal::Engine(EngineError::SlotNotFound(_)) => Code::Internal,
@@ -66,7 +70,7 @@ impl From<Refusal> for Failure {
 impl From<Unserved> for Failure {
     fn from(unserved: Unserved) -> Self {
         let code = match unserved.error {
-            WakeError::DeadlineExceeded => Code::DeadlineExceeded,
+            WakeError::DeadlineExceeded | WakeError::NoRoom(_) => Code::DeadlineExceeded,
             WakeError::StartFailed | WakeError::Draining => Code::Unavailable,
         };
         Self::new(code, unserved.text)
