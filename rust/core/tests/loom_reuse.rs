@@ -7,7 +7,7 @@ mod support;
 
 use loom::sync::Arc;
 use loom::thread;
-use pilotlight_core::{Assign, Command, Engine, EngineError, FunctionId, Idle, Nanos, SlotId};
+use pilotlight_core::{Assign, Command, Ending, Engine, EngineError, FunctionId, Idle, Nanos, SlotId};
 use support::{Host, MB, function, tag};
 
 const NOW: Nanos = Nanos::from_secs(1);
@@ -36,7 +36,7 @@ fn an_instance_that_comes_back_to_the_top_does_not_pass_for_the_one_that_had_oth
         let twin = Arc::clone(&engine);
         let other = thread::spawn(move || {
             let (top, below) = (assign(&twin, function, 10), assign(&twin, function, 11));
-            assert_eq!(twin.handle_idle(NOW, top, "f", tag(10), false, &mut Vec::new()), Idle::Ended);
+            assert_eq!(twin.handle_idle(NOW, top, "f", tag(10), Ending::Good, &mut Vec::new()), Idle::Ended);
             below
         });
         let mine = assign(&engine, function, 12);
@@ -69,7 +69,7 @@ fn a_request_of_a_function_that_is_given_up_waits_as_it_or_is_told_and_never_get
             assert_eq!(function, g);
             engine.handle_slot_created(NOW, slot, Nanos(1), &mut out).unwrap();
             engine.handle_instance_ready(NOW, slot, Nanos(1), &mut out).unwrap();
-            assert_eq!(engine.handle_idle(NOW, slot, "g", tag(11), false, &mut out), Idle::Ended);
+            assert_eq!(engine.handle_idle(NOW, slot, "g", tag(11), Ending::Good, &mut out), Idle::Ended);
         }
         let (assigned, theirs) = other.join().unwrap();
         match (&g, assigned) {
