@@ -86,23 +86,86 @@ fn a_function_that_always_fails_does_not_start_anew_for_every_three_requests() {
 }
 
 #[test]
-fn a_replacement_that_does_well_ends_the_pacing() {
-    let mut host = Host::new("fixed");
-    let mut request = 0;
-    for _ in 0..10 {
-        let mut slot = host.instance("f", request);
-        end(&mut host, slot, request, Ending::Good);
-        // Dead from now on, and no other instance to compare it with.
-        for _ in 0..3 {
-            request += 1;
+fn a_lone_instance_that_dies_now_and_then_is_replaced_each_time() {
+    let mut host = Host::new("fixed:keep_alive=1h");
+    for death in 0..10 {
+        let mut slot = host.instance("f", 10 * death);
+        end(&mut host, slot, 10 * death, Ending::Good);
+        for request in 10 * death + 1..10 * death + 4 {
             let Assign::Warm(warm) = host.assign("f", request) else { panic!("it is free") };
             slot = warm;
             end(&mut host, slot, request, Ending::Failed);
         }
         assert_eq!(host.take(), [Command::DestroySlot { slot, reason: DestroyReason::Failing }]);
         host.destroyed(slot);
-        request += 1;
+        host.advance(60_000);
     }
+}
+
+/// Runs so many instances at 100 requests a second for a minute, a share of which fails at random; returns how many are replaced.
+fn replaced(instances: u64, failing_percent: u64) -> u64 {
+    let mut host = Host::new("fixed:keep_alive=1h");
+    let mut busy: std::collections::VecDeque<_> = (0..instances).map(|request| (host.instance("f", request), request)).collect();
+    let mut random = 1_u64;
+    for request in instances..6_000 {
+        host.advance(10);
+        let (slot, ended) = busy.pop_front().unwrap();
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let failed = (random >> 33) % 100 < failing_percent;
+        end(&mut host, slot, ended, if failed { Ending::Failed } else { Ending::Good });
+        let next = match host.assign("f", request) {
+            Assign::Warm(slot) => slot,
+            Assign::Waiting(_) => {
+                let commands = host.take();
+                let [slot] = creates(&commands)[..] else { panic!("{commands:?}") };
+                host.created(slot);
+                host.ready(slot);
+                slot
+            }
+        };
+        host.take();
+        busy.push_back((next, request));
+    }
+    host.totals().count(Counter::Replaced)
+}
+
+#[test]
+fn a_function_whose_requests_fail_at_random_keeps_its_instances() {
+    for (instances, percent, most) in [(1, 50, 8), (1, 90, 8), (10, 10, 6), (10, 50, 30), (10, 90, 30)] {
+        let replaced = replaced(instances, percent);
+        assert!(replaced <= most, "{replaced} of {instances} at {percent} %");
+    }
+}
+
+#[test]
+fn many_instances_that_all_died_at_once_are_replaced_within_a_minute() {
+    let mut host = Host::new("fixed:keep_alive=1h");
+    let dead: Vec<_> = (0..50).map(|request| (host.instance("f", request), request)).collect();
+    let (mut alive, mut busy) = (std::collections::HashSet::new(), dead);
+    let mut request = 100;
+    while alive.len() < 50 && host.now < Nanos::from_secs(60) {
+        host.advance(100);
+        for (slot, ended) in std::mem::take(&mut busy) {
+            end(&mut host, slot, ended, if alive.contains(&slot) { Ending::Good } else { Ending::Failed });
+        }
+        for _ in 0..50 {
+            request += 1;
+            let slot = match host.assign("f", request) {
+                Assign::Warm(slot) => slot,
+                Assign::Waiting(_) => {
+                    let commands = host.take();
+                    let Some(&slot) = creates(&commands).first() else { continue };
+                    host.created(slot);
+                    host.ready(slot);
+                    alive.insert(slot);
+                    slot
+                }
+            };
+            busy.push((slot, request));
+        }
+        host.take();
+    }
+    assert_eq!(alive.len(), 50, "at {:?}", host.now);
 }
 
 fn leased(timeouts: f64) -> Host {
@@ -144,6 +207,31 @@ fn those_who_wait_for_an_instance_whose_lease_expires_get_a_start() {
         started += creates(&host.take()).len();
     }
     assert!(started >= 1);
+}
+
+#[test]
+fn an_instance_started_ahead_of_demand_has_a_lease_too() {
+    let mut host = Host::with("floor:instances=1,keep_alive=1s", |config| config.lease_factor = Some(1.0));
+    let waiter = host.assign("f", 1).waiting();
+    let [slot] = creates(&host.take())[..] else { panic!("one start") };
+    assert!(host.engine.handle_cancel(host.now, waiter));
+    host.engine.handle_create_failed(host.now, slot, pilotlight_core::StartFailure::Refused, &mut host.out).unwrap();
+    while host.totals().count(Counter::LeasesExpired) == 0 {
+        host.tick_at(host.engine.next_wakeup().unwrap().max(host.now));
+        for command in host.take() {
+            match command {
+                Command::CreateSlot { slot, .. } => host.created(slot),
+                Command::Init { slot, .. } => {
+                    host.ready(slot);
+                    if host.totals().count(Counter::WarmStarts) == 0 {
+                        assert!(matches!(host.assign("f", 2), Assign::Warm(_)));
+                    }
+                }
+                _ => {}
+            }
+            assert!(host.now < Nanos::from_secs(100), "no lease");
+        }
+    }
 }
 
 #[test]

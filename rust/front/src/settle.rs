@@ -81,10 +81,8 @@ impl Service {
 
     /// Why a request gets no instance, with the platform's words where a start failed.
     fn explain(&self, waiter: WaiterId, error: WakeError) -> String {
-        match (error, self.reasons.last(waiter.function_index())) {
-            (WakeError::StartFailed, Some(reason)) => cut(&format!("{error}: {reason}")).to_owned(),
-            _ => error.to_string(),
-        }
+        let reason = if error == WakeError::StartFailed { self.reasons.last(waiter.function_index()) } else { None };
+        reason.map_or_else(|| error.to_string(), |reason| cut(&format!("{error}: {reason}")).to_owned())
     }
 
     /// Gives a waiting request its answer, or makes it a command if the host is to.

@@ -30,6 +30,12 @@ pub(crate) struct Scaler {
     pub(crate) route: Arc<Route>,
 }
 
+/// The call of a start that failed.
+enum Stage {
+    Create,
+    Init,
+}
+
 #[pymethods]
 impl Scaler {
     #[new]
@@ -143,18 +149,22 @@ impl Scaler {
         throttled: bool,
     ) -> PyResult<Bound<'py, PyList>> {
         let (now, slot) = (Nanos(now_ns), SlotId::from_bits(slot));
+        let stage = match stage {
+            "create" => Stage::Create,
+            "init" => Stage::Init,
+            _ => return Err(PyValueError::new_err(format!("stage is {stage:?}: allowed are \"create\" and \"init\""))),
+        };
         let failure = match (may_exist, throttled) {
             (true, _) => StartFailure::Unanswered,
             (_, true) => StartFailure::Throttled,
             _ => StartFailure::Refused,
         };
-        let left = match stage {
-            "create" => {
-                self.service.start_failed(now, slot, reason, |engine, issued| engine.handle_create_failed(now, slot, failure, issued))
-            }
-            "init" => self.service.start_failed(now, slot, reason, |engine, issued| engine.handle_init_failed(now, slot, failure, issued)),
-            _ => return Err(PyValueError::new_err(format!("stage is {stage:?}: allowed are \"create\" and \"init\""))),
+        let report = |engine: &Engine, issued: &mut Vec<Command>| match stage {
+            Stage::Create => engine.handle_create_failed(now, slot, failure, issued),
+            Stage::Init => engine.handle_init_failed(now, slot, failure, issued),
         };
+        // A throttle is nobody's failure: what is answered for failures is left as it is.
+        let left = if throttled { self.service.report(now, report) } else { self.service.start_failed(now, slot, reason, report) };
         self.route.commands(py, left.map_err(engine_error)?)
     }
 

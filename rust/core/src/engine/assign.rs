@@ -79,30 +79,24 @@ impl Engine {
         self.join_waiting(cold.waiters.len())?;
         let level = function.pool.demand_rises();
         self.functions.ask(function, |policy| policy.demand_rose(now, level));
-        let own_start = match self.config.policy.handoff {
-            Handoff::Oldest => {
-                if let Some(taken) = function.pool.wait_locked(&mut cold, &self.slots) {
-                    self.waiting.fetch_sub(1, Ordering::Relaxed);
-                    return Ok(Assign::Warm(Self::bind(function, taken, request, now)));
-                }
-                None
-            }
-            Handoff::None if self.starts_are_paused(now, &cold) => None,
-            Handoff::None => Some(self.start(now, id, function, &mut cold, out)),
-        };
+        if self.config.policy.handoff == Handoff::Oldest
+            && let Some(taken) = function.pool.wait_locked(&mut cold, &self.slots)
+        {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Ok(Assign::Warm(Self::bind(function, taken, request, now)));
+        }
         function.ledger.count(Counter::Queued);
-        let sequence = cold.waiters.push(request, now, deadline, own_start);
+        let sequence = cold.waiters.push(request, now, deadline);
         self.start_wanted(now, id, function, &mut cold, out);
         if self.starts_are_paused(now, &cold) && self.uncovered(function, &cold) > 0 {
             let gone = cold.waiters.remove(sequence).expect("it has just come");
             self.refuse(now, (id, function), &mut cold, &gone, WakeError::StartFailed, out);
-        } else if cold.waiters.len() > cold.starting() && cold.shortage.is_none() && !self.throttle.is_active() {
+        } else if cold.waiters.len() > cold.starting() && cold.shortage.is_none() && !cold.held && !self.starts_are_paused(now, &cold) {
             function.ledger.count(Counter::HeldBack);
         }
         self.meet_target(now, id, function, &mut cold, out);
         drop(cold);
         self.begin_reviews(now);
-        self.begin_leases(now);
         self.arm(id, function, deadline);
         Ok(Assign::Waiting(WaiterId { place: id.index, sequence }))
     }

@@ -8,6 +8,7 @@
 
 use super::Engine;
 use super::start::advance;
+use super::throttle::Stage;
 use crate::command::{Command, DestroyReason, WakeError};
 use crate::error::EngineError;
 use crate::ids::{FunctionId, SlotId};
@@ -44,7 +45,7 @@ impl Engine {
     pub fn handle_create_failed(&self, now: Nanos, id: SlotId, failure: StartFailure, out: &mut Vec<Command>) -> Result<(), EngineError> {
         let (slot, word) = self.reported(id, &[State::Creating, State::Abandoned])?;
         let (holder, function) = self.holder(slot);
-        let may_exist = failure == StartFailure::Unanswered;
+        let (may_exist, made) = (failure == StartFailure::Unanswered, slot.began());
         if word.state() == State::Abandoned {
             advance(id, slot, word, State::Vacant)?;
             Self::book(function, slot, Span::Nothing, now);
@@ -59,7 +60,7 @@ impl Engine {
         if !may_exist {
             self.slot_vanished(now, id.index, function, word.state(), Counter::NeverCreated);
         }
-        self.start_failed(now, (holder, function), &mut cold, (id.index, failure), out);
+        self.start_failed(now, (holder, function), &mut cold, ((id.index, made), failure, Stage::Create), out);
         Ok(())
     }
 
@@ -74,34 +75,33 @@ impl Engine {
             return Ok(());
         }
         let (holder, function) = self.holder(slot);
-        let mut cold = lock(&function.cold);
+        let (mut cold, made) = (lock(&function.cold), slot.began());
         advance(id, slot, word, State::Retiring)?;
         cold.initialising -= 1;
         Self::book(function, slot, Span::Retiring, now);
         slot.owner.store(0, Ordering::Relaxed);
         self.slot_leaves(function);
         out.push(Command::DestroySlot { slot: id, reason: DestroyReason::InitFailed });
-        self.start_failed(now, (holder, function), &mut cold, (id.index, failure), out);
+        self.start_failed(now, (holder, function), &mut cold, ((id.index, made), failure, Stage::Init), out);
         Ok(())
     }
 
-    /// Must the function's next start wait, for its circuit breaker or the platform's throttle? Then its timer comes back to it.
-    pub(super) fn holds_starts(&self, now: Nanos, (id, function): (FunctionId, &Function), cold: &Cold) -> bool {
-        let paced = self.paced_until(cold).filter(|&until| until > now);
-        let turn = cold.trouble.as_ref().map_or(Nanos::ZERO, |trouble| trouble.turn(now));
-        let until = self.throttle.held_until(now).map(|until| until + turn).max(paced);
-        if let Some(at) = until {
-            self.arm(id, function, at);
+    /// Must the function's next start wait, for its circuit breaker or the platform's throttle? Then it is looked at again in time.
+    pub(super) fn holds_starts(&self, now: Nanos, (id, function): (FunctionId, &Function), cold: &mut Cold) -> bool {
+        match self.paced_until(cold) {
+            // The end of the start that is under way asks again.
+            Some(_) if cold.starting() > 0 => true,
+            Some(until) if until > now => {
+                self.arm(id, function, until);
+                true
+            }
+            _ => self.is_throttled(now, (id, function), cold),
         }
-        until.is_some()
     }
 
     /// A start of the function is made.
     pub(super) fn note_start(&self, now: Nanos, cold: &mut Cold) {
-        if self.throttle.is_active() {
-            self.throttle.started(now);
-            cold.trouble().started_throttled(now);
-        }
+        self.space_starts(now);
         if let Some(trouble) = &mut cold.trouble {
             trouble.started(now, self.config.start_attempts);
         }
@@ -111,7 +111,11 @@ impl Engine {
     pub(super) fn refuse_uncovered(&self, now: Nanos, (id, function): (FunctionId, &Function), cold: &mut Cold, out: &mut Vec<Command>) {
         let uncovered = self.uncovered(function, cold);
         for _ in 0..uncovered.min(MOST_REFUSED) {
-            let gone = cold.waiters.pop_oldest().expect("as many wait");
+            let gone = match self.config.policy.handoff {
+                Handoff::Oldest => cold.waiters.pop_oldest(),
+                Handoff::None => cold.waiters.remove_bound_to(None),
+            };
+            let gone = gone.expect("as many wait");
             self.refuse(now, (id, function), cold, &gone, WakeError::StartFailed, out);
         }
         if uncovered > 0 {
@@ -135,11 +139,10 @@ impl Engine {
     /// Requests that wait for more than there is a start in flight or a busy instance for.
     pub(super) fn uncovered(&self, function: &Function, cold: &Cold) -> u32 {
         let waiting = cold.waiters.len();
-        let covered = match self.config.policy.handoff {
-            Handoff::Oldest => cold.starting() + function.pool.demand().saturating_sub(waiting),
-            Handoff::None => cold.starting(),
-        };
-        waiting.saturating_sub(covered)
+        match self.config.policy.handoff {
+            Handoff::Oldest => waiting.saturating_sub(cold.starting() + function.pool.demand().saturating_sub(waiting)),
+            Handoff::None => cold.waiters.without_a_start(),
+        }
     }
 
     /// Books a failed start, and replaces it if it is still wanted, or refuses those that it was for.
@@ -148,30 +151,23 @@ impl Engine {
         now: Nanos,
         (id, function): (FunctionId, &Function),
         cold: &mut Cold,
-        (index, failure): (u32, StartFailure),
+        (slot, failure, stage): ((u32, Nanos), StartFailure, Stage),
         out: &mut Vec<Command>,
     ) {
+        let (index, made) = slot;
+        if let Some(waiter) = cold.waiters.bound_to(index) {
+            waiter.own_start = None;
+        }
         if failure == StartFailure::Throttled {
             function.ledger.count(Counter::StartsThrottled);
-            self.throttle.refused(now);
+            self.throttle(now, made, stage);
             self.start_wanted(now, id, function, cold, out);
             self.meet_target(now, id, function, cold, out);
             return;
         }
         function.ledger.count(Counter::StartsFailed);
         cold.trouble().start_failed(now, self.config.start_attempts);
-        let open = self.paced_until(cold).is_some();
-        if let Some(waiter) = cold.waiters.bound_to(index) {
-            let sequence = waiter.sequence;
-            if open {
-                let gone = cold.waiters.remove(sequence).expect("it was there a line ago");
-                self.refuse(now, (id, function), cold, &gone, WakeError::StartFailed, out);
-            } else {
-                let again = self.start(now, id, function, cold, out);
-                cold.waiters.bound_to(index).expect("it was there a line ago").own_start = Some(again);
-            }
-        }
-        if open {
+        if self.paced_until(cold).is_some() {
             self.refuse_uncovered(now, (id, function), cold, out);
         }
         self.start_wanted(now, id, function, cold, out);

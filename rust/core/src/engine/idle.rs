@@ -77,7 +77,7 @@ impl Engine {
             Ending::Destroy => Some(DestroyReason::NeedDestroy),
             _ if self.draining() => Some(DestroyReason::Draining),
             _ if self.makes_way(instance.index, function) => Some(DestroyReason::MemoryPressure),
-            Ending::Failed if Self::is_to_be_replaced(now, function, word) => Some(DestroyReason::Failing),
+            Ending::Failed if Self::claim_replacement(now, function, word) => Some(DestroyReason::Failing),
             _ => None,
         };
         let after = match ending {

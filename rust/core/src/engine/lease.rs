@@ -1,6 +1,6 @@
 //! Leases: a busy instance whose Idle never comes is destroyed after a multiple of its function's timeout.
 //!
-//! Mark-free sweep: once a second a pass over the slot table looks how long each busy instance has been so. The slot keeps that anyway, so
+//! Periodic scan: once a second a pass over the slot table looks how long each busy instance has been so. The slot keeps that anyway, so
 //! leases cost a warm request nothing; they end up to a second late. An instance is destroyed and not handed out again: whoever
 //! holds it may still use it.
 //!
@@ -12,7 +12,7 @@ use crate::command::{Command, DestroyReason};
 use crate::ids::SlotId;
 use crate::ledger::Counter;
 use crate::nanos::Nanos;
-use crate::sync::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, Ordering, fence};
 use crate::table::{Function, State};
 
 /// Time between passes.
@@ -33,8 +33,14 @@ impl Leases {
 }
 
 impl Engine {
-    /// Begins the passes with the first request that finds nothing free.
+    /// Begins the passes with the first start.
+    ///
+    /// # Ordering
+    ///
+    /// Dekker's flags: a start makes its slot live before it looks whether a pass is under way, a pass that ends says so before it looks
+    /// for live slots, with a full fence between on either side. One sees the other.
     pub(super) fn begin_leases(&self, now: Nanos) {
+        fence(Ordering::SeqCst);
         if self.config.lease_factor.is_some() && !self.leases.begun.swap(true, Ordering::Relaxed) {
             self.timers.leases(now + PASS);
         }
@@ -66,6 +72,7 @@ impl Engine {
         }
         self.leases.next.store(0, Ordering::Relaxed);
         self.leases.begun.store(false, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         if self.live_slots() > 0 {
             self.begin_leases(now);
         }

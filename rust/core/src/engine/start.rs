@@ -1,5 +1,6 @@
 //! Starts: CreateSlot, Init, and what becomes of a start that nobody needs any more. `failure` has what becomes of those that fail.
 
+use super::throttle::Stage;
 use super::{Engine, smooth};
 use crate::command::{Command, DestroyReason};
 use crate::error::EngineError;
@@ -43,7 +44,7 @@ impl Engine {
                 || cold.trouble.as_mut().is_some_and(|trouble| trouble.finishes_start(now, took)));
         advance(id, slot, word, if wanted { State::Initialising } else { State::Retiring })?;
         smooth(&self.means.create_ns, took);
-        self.throttle.succeeded(now);
+        self.relax_throttle(now, Stage::Create);
         cold.creating -= 1;
         if wanted {
             cold.initialising += 1;
@@ -78,14 +79,9 @@ impl Engine {
         }
         let (holder, function) = self.holder(slot);
         let mut cold = lock(&function.cold);
-        let after = if Self::is_on_trial(&cold) { word.failed_once_more() } else { word };
-        if !slot.transition_from(word, after, State::Idle) {
-            return Err(EngineError::SlotNotFound(id));
-        }
-        if after.is_failing() {
-            Self::count_failing(function, true);
-        }
+        advance(id, slot, word, State::Idle)?;
         cold.initialising -= 1;
+        self.relax_throttle(now, Stage::Init);
         smooth(&function.init_ns, took);
         smooth(&self.means.init_ns, took);
         let expects_until = cold.trouble.as_mut().and_then(|trouble| {
@@ -94,7 +90,7 @@ impl Engine {
         });
         Self::book(function, slot, Span::Instance, now);
         if self.config.policy.handoff == Handoff::None
-            && let Some(waiter) = cold.waiters.remove_bound_to(id.index)
+            && let Some(waiter) = cold.waiters.remove_bound_to(Some(id.index))
         {
             drop(cold);
             self.serve(now, (holder, function), &waiter, (id.index, slot), WaitCause::ColdStart, out);
@@ -123,7 +119,9 @@ impl Engine {
         slot.move_own(vacant, State::Creating);
         cold.creating += 1;
         self.note_start(now, cold);
+        self.begin_leases(now);
         self.slot_appeared(memory_mb);
+        self.begin_leases(now);
         function.ledger.count(Counter::Starts);
         let slot = SlotId { index, generation: vacant.generation() };
         out.push(Command::CreateSlot { slot, function: id, memory_mb });
@@ -133,7 +131,7 @@ impl Engine {
     /// Issues as many starts as the policy wants for the present queue, and queues for a slot that others no longer need.
     pub(super) fn start_wanted(&self, now: Nanos, id: FunctionId, function: &Function, cold: &mut Cold, out: &mut Vec<Command>) {
         if self.config.policy.handoff == Handoff::None {
-            return;
+            return self.start_bound(now, id, function, cold, out);
         }
         let mut left = MOST_STARTS;
         while cold.waiters.len() > 0 {
@@ -159,6 +157,14 @@ impl Engine {
             }
         }
         self.seek_spare(id, function, cold);
+    }
+
+    /// Issues a start for each request that has none of its own.
+    fn start_bound(&self, now: Nanos, id: FunctionId, function: &Function, cold: &mut Cold, out: &mut Vec<Command>) {
+        while cold.waiters.without_a_start() > 0 && !self.holds_starts(now, (id, function), cold) {
+            let start = self.start(now, id, function, cold, out);
+            cold.waiters.first_without_a_start().expect("one is there").own_start = Some(start);
+        }
     }
 
     /// How many starts the policy would make one after the other, had the first of them found room.

@@ -131,6 +131,7 @@ impl Engine {
             return;
         }
         cold.shortage = None;
+        cold.asked_for_turn = false;
         let before = out.len();
         if self.starts_are_paused(now, &cold) {
             self.refuse_uncovered(now, (id, function), &mut cold, out);
@@ -139,6 +140,7 @@ impl Engine {
         self.meet_target(now, id, function, &mut cold, out);
         work.changed(out.len() - before);
         self.settle_room(now, function, &mut cold);
+        self.settle_turn(now, id, &mut cold);
         self.visit_free(now, (id, function), cold, work, out);
     }
 }

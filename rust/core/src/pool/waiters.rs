@@ -42,13 +42,13 @@ impl Waiters {
     }
 
     /// Appends a request and names it.
-    pub(crate) fn push(&mut self, request: RequestTag, arrived: Nanos, deadline: Nanos, own_start: Option<u32>) -> u32 {
+    pub(crate) fn push(&mut self, request: RequestTag, arrived: Nanos, deadline: Nanos) -> u32 {
         let sequence = self.next_sequence;
         self.next_sequence = sequence.wrapping_add(1);
         if deadline < Nanos::MAX {
             self.deadlines.insert((deadline, sequence));
         }
-        self.queue.push_back(Waiter { sequence, request, arrived, deadline, own_start });
+        self.queue.push_back(Waiter { sequence, request, arrived, deadline, own_start: None });
         sequence
     }
 
@@ -92,10 +92,20 @@ impl Waiters {
         self.queue.iter_mut().find(|waiter| waiter.own_start == Some(start))
     }
 
-    /// Removes the waiter bound to a start.
-    pub(crate) fn remove_bound_to(&mut self, start: u32) -> Option<Waiter> {
-        let at = self.queue.iter().position(|waiter| waiter.own_start == Some(start))?;
+    /// Removes the waiter bound to a start; with `None` the oldest that is bound to none.
+    pub(crate) fn remove_bound_to(&mut self, start: Option<u32>) -> Option<Waiter> {
+        let at = self.queue.iter().position(|waiter| waiter.own_start == start)?;
         self.take_at(at)
+    }
+
+    /// The oldest waiter that is bound to no start.
+    pub(crate) fn first_without_a_start(&mut self) -> Option<&mut Waiter> {
+        self.queue.iter_mut().find(|waiter| waiter.own_start.is_none())
+    }
+
+    /// How many are bound to no start.
+    pub(crate) fn without_a_start(&self) -> u32 {
+        u32::try_from(self.queue.iter().filter(|waiter| waiter.own_start.is_none()).count()).expect("waiters are limited")
     }
 
     /// Removes the waiters whose deadlines are not after `now`, but no more than `most`, and returns them, the earliest deadline first.
@@ -169,7 +179,7 @@ mod tests {
     fn three() -> Waiters {
         let mut waiters = Waiters { next_sequence: u32::MAX, ..Waiters::default() };
         for deadline in [30, 10, 20] {
-            waiters.push(RequestTag(deadline), Nanos::ZERO, Nanos(deadline), None);
+            waiters.push(RequestTag(deadline), Nanos::ZERO, Nanos(deadline));
         }
         waiters
     }
@@ -193,13 +203,14 @@ mod tests {
         let ways: [fn(&mut Waiters, u32) -> bool; 4] = [
             |waiters, _| waiters.pop_oldest().is_some(),
             |waiters, sequence| waiters.remove(sequence).is_some(),
-            |waiters, sequence| waiters.remove_bound_to(sequence).is_some(),
+            |waiters, sequence| waiters.remove_bound_to(Some(sequence)).is_some(),
             |waiters, sequence| waiters.take_overdue(Nanos(u64::from(sequence)), 1).len() == 1,
         ];
         for way in ways {
             let mut waiters = Waiters::default();
             for number in 0..100 {
-                assert_eq!(waiters.push(RequestTag(0), Nanos::ZERO, Nanos(u64::from(number)), Some(number)), number);
+                assert_eq!(waiters.push(RequestTag(0), Nanos::ZERO, Nanos(u64::from(number))), number);
+                waiters.first_without_a_start().unwrap().own_start = Some(number);
             }
             assert!((0..100).all(|number| way(&mut waiters, number)));
             assert!(waiters.queue.capacity() <= KEPT, "space for {}", waiters.queue.capacity());
@@ -236,7 +247,7 @@ mod tests {
         for (places, moves) in cases {
             let mut waiters = Waiters { next_sequence: u32::MAX - 40, ..Waiters::default() };
             for request in 0..100 {
-                waiters.push(RequestTag(request), Nanos::ZERO, Nanos::MAX, None);
+                waiters.push(RequestTag(request), Nanos::ZERO, Nanos::MAX);
             }
             assert_eq!(waiters.close(places), moves, "{places:?}");
             let left: Vec<_> = waiters.queue.iter().map(|waiter| usize::try_from(waiter.request.0).unwrap()).collect();
@@ -254,7 +265,7 @@ mod tests {
             for (step, number, most) in steps {
                 let deadline = if number < 50 { Nanos(number.into()) } else { Nanos::MAX };
                 match step {
-                    0 | 1 => list.push((waiters.push(RequestTag(0), Nanos::ZERO, deadline, None), deadline)),
+                    0 | 1 => list.push((waiters.push(RequestTag(0), Nanos::ZERO, deadline), deadline)),
                     2 if list.is_empty() => prop_assert!(waiters.pop_oldest().is_none()),
                     2 => {
                         let (sequence, _) = list.remove(number as usize % list.len());

@@ -70,7 +70,7 @@ impl Began {
         }
     }
 
-    fn at(self) -> u64 {
+    pub(super) fn at(self) -> u64 {
         self.0 >> SPAN_BITS
     }
 }

@@ -135,6 +135,10 @@ pub(crate) struct Cold {
     pub(crate) ticket: Option<u64>,
     /// What a start did not get since the function was last swept.
     pub(crate) shortage: Option<Bound>,
+    /// It stands in the queue of those whose starts the platform's throttle holds.
+    pub(crate) held: bool,
+    /// It wanted a start since its last sweep began, which is why it stands there.
+    pub(crate) asked_for_turn: bool,
     /// A visit to the free instances that is to be gone on with: the timers know of it.
     pub(crate) descent: Option<Box<Descent>>,
     /// What has gone wrong with it lately.
@@ -149,7 +153,7 @@ impl Cold {
 
     /// Nothing is under way that would come back to the function. (Slots are counted elsewhere.)
     pub(super) fn is_at_rest(&self) -> bool {
-        self.waiters.len() == 0 && self.starting() == 0 && self.ticket.is_none() && self.descent.is_none()
+        self.waiters.len() == 0 && self.starting() == 0 && self.ticket.is_none() && !self.held && self.descent.is_none()
     }
 
     /// Forgets the function, but not what its waiters were called: a name of one is not another's.
@@ -162,9 +166,9 @@ impl Cold {
         self.creating + self.initialising
     }
 
-    /// A request waits for a slot that is still being created, or has no room to be: another function's would serve it sooner.
+    /// A request waits for a slot that is still being created, or may not be or has no room to be: another function's would serve it sooner.
     pub(crate) fn wants_spare(&self) -> bool {
-        (self.creating > 0 || self.ticket.is_some()) && self.waiters.len() > self.initialising
+        (self.creating > 0 || self.ticket.is_some() || self.held) && self.waiters.len() > self.initialising
     }
 }
 

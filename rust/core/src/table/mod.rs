@@ -12,4 +12,3 @@ pub(crate) use function::{Cold, Function};
 pub use function::{FunctionRef, FunctionSpec};
 pub(crate) use functions::FunctionTable;
 pub(crate) use slots::{FAILURES, Slot, SlotAccount, SlotTable, State, Word};
-pub(crate) use trouble::Pacing;

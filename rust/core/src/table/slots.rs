@@ -185,6 +185,11 @@ impl Slot {
         }
     }
 
+    /// When its present account began: a start, an instance.
+    pub(crate) fn began(&self) -> Nanos {
+        Nanos(self.clock.began().at())
+    }
+
     /// Since when the instance of this word has been busy; `None`: it is so no longer.
     pub(crate) fn busy_since(&self, word: Word) -> Option<Nanos> {
         let turned = self.clock.turned();

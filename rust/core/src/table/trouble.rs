@@ -22,10 +22,12 @@ impl Pacing {
         *self = Self { pause: Self::FIRST, until: now + Self::FIRST };
     }
 
-    /// An attempt is made now.
-    pub(crate) fn attempt(&mut self, now: Nanos) {
-        self.pause = Nanos(self.pause.0.saturating_mul(2)).clamp(Self::FIRST, Self::LONGEST);
-        self.until = now + self.pause;
+    /// An attempt is made now; each 30 s for which none was wanted have halved the pause. Where `among` attempt for themselves, each has
+    /// its pause.
+    pub(crate) fn attempt(&mut self, now: Nanos, among: u32) {
+        let halved = self.pause.0.checked_shr(u32::try_from(now.since(self.until).0 / Self::LONGEST.0).unwrap_or(u32::MAX)).unwrap_or(0);
+        self.pause = Nanos(2 * halved).clamp(Self::FIRST, Self::LONGEST);
+        self.until = now + Nanos(self.pause.0 / u64::from(among.max(1)));
     }
 
     /// When the next attempt may be made.
@@ -49,14 +51,12 @@ pub(crate) struct Trouble {
     unserved_every: Nanos,
     /// A start is being finished for a client that is expected back.
     expects: bool,
-    /// When a start was last made while the platform throttled.
-    throttled_start: Option<Nanos>,
     /// Of instances that are replaced although no other instance of the function does better.
     pub(crate) replacements: Pacing,
 }
 
 /// Requests that left unserved are counted together when no more than this lies between them.
-const LATELY: Nanos = Nanos::from_secs(60);
+const LATELY: Nanos = Nanos::from_secs(3600);
 
 impl Trouble {
     /// A start failed; `attempts` in a row open the circuit breaker.
@@ -75,20 +75,8 @@ impl Trouble {
     /// A start is made.
     pub(crate) fn started(&mut self, now: Nanos, attempts: u32) {
         if self.failed_starts >= attempts {
-            self.starts.attempt(now);
+            self.starts.attempt(now, 1);
         }
-    }
-
-    /// A start is made while the platform throttles.
-    pub(crate) fn started_throttled(&mut self, now: Nanos) {
-        self.throttled_start = Some(now);
-    }
-
-    /// Takes turns: how long after the moment at which some function may start this one asks. The longer ago it started, the sooner, and first
-    /// of all if it did not yet.
-    pub(crate) fn turn(&self, now: Nanos) -> Nanos {
-        const MILLISECOND: u64 = Nanos::from_millis(1).0;
-        self.throttled_start.map_or(Nanos::ZERO, |at| Nanos(1 + MILLISECOND / (1 + now.since(at).0 / MILLISECOND)))
     }
 
     /// Circuit breaker: when the next start may be made, if too many have failed in a row.
@@ -117,9 +105,9 @@ impl Trouble {
         asked_again
     }
 
-    /// Until when the instance of such a start is kept at least: the client is given twice the time between its last two tries.
+    /// Until when the instance of such a start is kept at least: a quarter longer than the time between the client's last two tries.
     pub(crate) fn expects_until(&mut self) -> Option<Nanos> {
-        std::mem::take(&mut self.expects).then(|| self.unserved_at + self.unserved_every + self.unserved_every)
+        std::mem::take(&mut self.expects).then(|| self.unserved_at + Nanos(self.unserved_every.0 / 4 * 5))
     }
 }
 
@@ -137,9 +125,14 @@ mod tests {
         for _ in 0..7 {
             pauses.push(pacing.until().since(now).0 / SECOND.0);
             now = pacing.until();
-            pacing.attempt(now);
+            pacing.attempt(now, 1);
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+        pacing.attempt(pacing.until() + Nanos::from_secs(95), 1);
+        assert_eq!(pacing.pause, Nanos(2 * 30 * SECOND.0 / 8), "a minute and a half without a wish");
+        let until = pacing.until();
+        pacing.attempt(until, 5);
+        assert_eq!(pacing.until().since(until), Nanos(pacing.pause.0 / 5), "five have a pause each");
     }
 
     #[test]
@@ -158,30 +151,18 @@ mod tests {
     }
 
     #[test]
-    fn the_function_that_started_longest_ago_comes_first() {
-        let turn_after = |seconds: &u64| {
-            let mut trouble = Trouble::default();
-            trouble.started_throttled(SECOND);
-            trouble.turn(Nanos::from_secs(1 + seconds))
-        };
-        let turns: Vec<_> = [0, 1, 30, 60].iter().map(turn_after).collect();
-        assert!(turns.is_sorted_by(|later, sooner| later > sooner) && turns[3] > Trouble::default().turn(SECOND), "{turns:?}");
-        assert!(turns[0] < Nanos::from_millis(2));
-    }
-
-    #[test]
     fn a_start_is_finished_for_a_function_that_was_asked_for_again_and_each_request_finishes_one() {
         let mut trouble = Trouble::default();
         trouble.left_unserved(SECOND);
         assert!(!trouble.finishes_start(SECOND, SECOND), "asked for once");
         trouble.left_unserved(Nanos::from_secs(4));
         assert!(trouble.finishes_start(Nanos::from_secs(5), SECOND));
-        assert_eq!(trouble.expects_until(), Some(Nanos::from_secs(10)), "the tries were three seconds apart");
+        assert_eq!(trouble.expects_until(), Some(Nanos(7_750_000_000)), "the tries were three seconds apart");
         assert_eq!(trouble.expects_until(), None);
         assert!(!trouble.finishes_start(Nanos::from_secs(5), SECOND));
-        trouble.left_unserved(Nanos::from_secs(100));
-        trouble.left_unserved(Nanos::from_secs(101));
-        assert!(!trouble.finishes_start(Nanos::from_secs(200), SECOND), "that was long ago");
-        assert!(trouble.finishes_start(Nanos::from_secs(200), Nanos::from_secs(150)), "but the start took longer");
+        trouble.left_unserved(Nanos::from_secs(10_000));
+        trouble.left_unserved(Nanos::from_secs(10_001));
+        assert!(!trouble.finishes_start(Nanos::from_secs(20_000), SECOND), "that was long ago");
+        assert!(trouble.finishes_start(Nanos::from_secs(20_000), Nanos::from_secs(15_000)), "but the start took longer");
     }
 }

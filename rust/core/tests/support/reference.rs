@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use pilotlight_core::{Ending, StartFailure};
 use room::Room;
-use trouble::{Throttle, Trouble};
+use trouble::{Stage, Throttle, Trouble};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -37,6 +37,8 @@ pub(crate) struct Slot {
     failures: u32,
     /// Requests in a row that failed on this instance.
     failed: u32,
+    /// When its start began for its function.
+    began: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -173,7 +175,7 @@ impl Reference {
         }
         let f = self.slots[slot].function;
         self.functions[f].creating -= 1;
-        self.throttle.succeeded(self.now);
+        self.relax_throttle(Stage::Create);
         let taker = if self.draining {
             None
         } else if self.functions[f].waiters.len() > self.functions[f].initialising
@@ -187,7 +189,8 @@ impl Reference {
         match taker {
             Some(taker) => {
                 self.functions[taker].initialising += 1;
-                self.slots[slot] = Slot { function: taker, state: State::Initialising, failures: 0, failed: 0 };
+                let began = if taker == f { self.slots[slot].began } else { self.now };
+                self.slots[slot] = Slot { function: taker, state: State::Initialising, failures: 0, failed: 0, began };
                 self.did.push(Did::Init(slot, taker));
                 if taker != f {
                     self.seek(taker);
@@ -201,6 +204,7 @@ impl Reference {
     pub(crate) fn ready(&mut self, slot: usize) {
         let f = self.slots[slot].function;
         self.functions[f].initialising -= 1;
+        self.relax_throttle(Stage::Init);
         let kept_until = self.start_succeeded(slot);
         self.release(slot, kept_until);
     }
@@ -215,7 +219,7 @@ impl Reference {
         if before == State::Creating {
             let f = self.slots[slot].function;
             self.functions[f].creating -= 1;
-            self.start_failed(f, failure);
+            self.start_failed(slot, failure, Stage::Create);
         }
     }
 
@@ -223,7 +227,7 @@ impl Reference {
         let f = self.slots[slot].function;
         self.functions[f].initialising -= 1;
         self.destroy(slot);
-        self.start_failed(f, failure);
+        self.start_failed(slot, failure, Stage::Init);
     }
 
     pub(crate) fn destroyed(&mut self, slot: usize) {
@@ -279,9 +283,11 @@ impl Reference {
         if self.paused(f) {
             self.refuse_uncovered(f);
         }
+        self.functions[f].trouble.asked = false;
         let refused = self.start_wanted(f);
         self.meet_target(f);
         self.settle_room(f, refused);
+        self.settle_turn(f);
         let due = self.retire(f);
         let deadline = self.functions[f].waiters.iter().map(|waiter| waiter.1).min();
         if let Some(next) = [due, deadline].into_iter().flatten().min() {
@@ -332,7 +338,7 @@ impl Reference {
         self.functions[f].creating += 1;
         self.note_start(f);
         self.did.push(Did::Create(self.slots.len()));
-        self.slots.push(Slot { function: f, state: State::Creating, failures: 0, failed: 0 });
+        self.slots.push(Slot { function: f, state: State::Creating, failures: 0, failed: 0, began: self.now });
     }
 
     fn release(&mut self, slot: usize, kept_until: u64) {
@@ -395,7 +401,7 @@ impl Reference {
     }
 
     fn wants_spare(&self, f: usize) -> bool {
-        (self.functions[f].creating > 0 || self.room.is_waited_for_by(f))
+        (self.functions[f].creating > 0 || self.room.is_waited_for_by(f) || self.functions[f].trouble.held)
             && self.functions[f].waiters.len() > self.functions[f].initialising
     }
 }
