@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pilotlight.config import ServeConfig, default_text, load, split_address
+from pilotlight.config import ServeConfig, load
 from pilotlight.errors import ConfigError
 from pilotlight.server.command import serve
 from pilotlight.server.config_docs import configuration_page
+from pilotlight.setting_values import default_text, split_address
 from pilotlight.units import format_duration, format_memory, parse_duration, parse_memory
 
 REPOSITORY = Path(__file__).resolve().parents[2]

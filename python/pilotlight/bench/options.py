@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pilotlight.bench.load import LoadSettings
 from pilotlight.bench.servers import SERVERS
-from pilotlight.config import split_address
+from pilotlight.setting_values import split_address
 from pilotlight.units import parse_duration
 
 if TYPE_CHECKING:

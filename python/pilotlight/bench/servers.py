@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pilotlight.config import ServeConfig, choices, split_address
+from pilotlight.config import ServeConfig
 from pilotlight.errors import LoadError
+from pilotlight.setting_values import choices, split_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 from rich.console import Console
 
-from pilotlight.config import split_address
 from pilotlight.descriptors import allow_connections
 from pilotlight.replay.progress import follow
 from pilotlight.replay.report import as_json, as_table, notes, succeeded
+from pilotlight.setting_values import split_address
 from pilotlight.traces.trace import NS_PER_MS, NS_PER_S
 from pilotlight.units import parse_duration
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 import click
 from aiohttp import web
 
-from pilotlight.config import split_address
 from pilotlight.errors import ConfigError, TraceError
 from pilotlight.replay.guard import Names, Refused, confined
+from pilotlight.setting_values import split_address
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -20,7 +20,6 @@ from prometheus_client import CollectorRegistry
 
 from pilotlight import __version__
 from pilotlight._core import Scaler
-from pilotlight.config import split_address
 from pilotlight.descriptors import allow_connections
 from pilotlight.platform.grpc import GrpcPlatform, awaited_longest
 from pilotlight.platform.sim import SimPlatform
@@ -28,6 +27,7 @@ from pilotlight.server.front import make_front
 from pilotlight.server.host import Host
 from pilotlight.server.metrics import LedgerCollector, MetricsServer, PlatformMetrics
 from pilotlight.server.signals import Signals
+from pilotlight.setting_values import split_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pilotlight import log
-from pilotlight.config import ServeConfig, choices, default_text, flag_name, load
+from pilotlight.config import ServeConfig, flag_name, load
 from pilotlight.server.environment import warn_of_unknown
 from pilotlight.server.grpcio_versions import is_tested
+from pilotlight.setting_values import choices, default_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import textwrap
 
-from pilotlight.config import ENV_PREFIX, ServeConfig, allowed, default_text, flag_name
+from pilotlight.config import ENV_PREFIX, ServeConfig, flag_name
+from pilotlight.setting_values import allowed, default_text
 
 _HEAD = """\
 # Settings of `pilotlight serve`
@@ -34,7 +35,7 @@ def configuration_page() -> str:
         sections.append(
             f"## `{name}`\n\n{textwrap.fill(field.description or '', 120)}\n\n"
             f"* Default: {f'`{default}`' if default else 'empty'}\n"
-            f"* Allowed: {allowed(name)}\n"
+            f"* Allowed: {allowed(field)}\n"
             f"* Flag: `{flag_name(name)}`; environment: `{ENV_PREFIX}{name.upper()}`\n"
         )
     return "\n".join(sections)

@@ -20,8 +20,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from pilotlight._core import Courier
-from pilotlight.config import split_address
 from pilotlight.errors import ConfigError
+from pilotlight.setting_values import split_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -102,7 +102,8 @@ fn a_lone_instance_that_dies_now_and_then_is_replaced_each_time() {
     }
 }
 
-/// Runs so many instances at 100 requests a second for a minute, a share of which fails at random; returns how many are replaced.
+/// Runs so many instances at 100 requests a second for a minute, a share of which fails at random;
+/// returns how many are replaced.
 fn replaced(instances: u64, failing_percent: u64) -> u64 {
     let mut host = Host::new("fixed:keep_alive=1h");
     let mut busy: std::collections::VecDeque<_> = (0..instances).map(|request| (host.instance("f", request), request)).collect();

@@ -1,4 +1,5 @@
-//! Every interleaving of what goes wrong with what goes on, on the engine itself; see `loom.rs` for how it is run.
+//! Every interleaving of what goes wrong with what goes on, on the engine itself; see `loom.rs` for
+//! how it is run.
 //!
 //! | transition | against | model |
 //! |---|---|---|

@@ -31,7 +31,8 @@ fn refused_at_once(host: &mut Host, request: u64) -> bool {
     wakes(&host.take()) == [(waiter, Err(WakeError::StartFailed))]
 }
 
-/// Brings a function's starts to fail twice, as often as the test host lets them, with one request waiting.
+/// Brings a function's starts to fail twice, as often as the test host lets them, with one request
+/// waiting.
 fn broken(host: &mut Host) {
     host.assign("f", 0).waiting();
     for _ in 0..2 {
@@ -158,7 +159,8 @@ fn thousands_who_wait_are_refused_in_steps() {
     assert!(calls < 100, "{calls} calls");
 }
 
-/// Tries until it is served, a deadline's length and a pause after each error; returns how many tries that took.
+/// Tries until it is served, a deadline's length and a pause after each error; returns how many
+/// tries that took.
 fn tries_of_an_impatient_client(policy: &str, pause: u64) -> u64 {
     let [create, init, deadline] = [1500, 300, 1000].map(Nanos::from_millis);
     let mut host = Host::new(policy);
@@ -241,8 +243,9 @@ fn a_throttling_platform_is_asked_less_and_less_often_whatever_waits() {
     assert_eq!(host.snapshot().live.waiting, 60, "a throttle is nobody's fault: they wait until their deadlines");
 }
 
-/// Has f ask every millisecond and one request wait for g, on a platform that throttles all but five starts a second, with ticks as late as
-/// a host's; returns how many starts each of them got made.
+/// Has f ask every millisecond and one request wait for g, on a platform that throttles all but
+/// five starts a second, with ticks as late as a host's; returns how many starts each of them got
+/// made.
 fn made_for_each(init_throttled: bool) -> [usize; 2] {
     let mut host = Host::new("fixed");
     let (f, mut made, mut next_made) = (host.function("f"), [0, 0], Nanos::ZERO);

@@ -1,7 +1,9 @@
-//! Why starts of functions failed last, for the answers of requests that get no instance for it. A function is known by its index here: one
-//! that gave its place up has nobody waiting, and the next there notes a text of its own before anybody is answered.
+//! Why starts of functions failed last, for the answers of requests that get no instance for it. A
+//! function is known by its index here: one that gave its place up has nobody waiting, and the next
+//! there notes a text of its own before anybody is answered.
 //!
-//! Bounded: texts of the last 1,024 functions whose starts failed, cut as every text is. A function that is not among them is answered without a text.
+//! Bounded: texts of the last 1,024 functions whose starts failed, cut as every text is. A function
+//! that is not among them is answered without a text.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};

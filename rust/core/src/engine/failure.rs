@@ -1,10 +1,14 @@
-//! Starts that fail: retries, a circuit breaker for each function, and one pause for all when the platform throttles.
+//! Starts that fail: retries, a circuit breaker for each function, and one pause for all when the
+//! platform throttles.
 //!
-//! `start_attempts` failures in a row without a success open a function's circuit breaker. Then a request waits only for what is there:
-//! a start in flight or a busy instance each. Everybody beyond is answered with the failure, and so is everybody who comes. Starts
-//! go on one at a time, after 1 s, 2 s … 30 s, when a request or the policy's target wants one. The first that succeeds closes the breaker.
+//! `start_attempts` failures in a row without a success open a function's circuit breaker. Then a
+//! request waits only for what is there: a start in flight or a busy instance each. Everybody
+//! beyond is answered with the failure, and so is everybody who comes. Starts go on one at a time,
+//! after 1 s, 2 s … 30 s, when a request or the policy's target wants one. The first that succeeds
+//! closes the breaker.
 //!
-//! A platform that throttles says nothing about the function: its starts are made again when the platform lets them (`throttle`).
+//! A platform that throttles says nothing about the function: its starts are made again when the
+//! platform lets them (`throttle`).
 
 use super::Engine;
 use super::start::advance;
@@ -28,16 +32,18 @@ pub enum StartFailure {
     Refused,
     /// The platform did not do it because it is asked too much: the same later may succeed.
     Throttled,
-    /// Of a CreateSlot: no answer says what became of it, so the platform may hold the slot. It stays in the ledger as leaked until
-    /// `handle_slot_created`, or one more failure, settles it: [`StartFailure::Refused`] if there never was a slot, this one if nobody
-    /// waits for the answer any more; then the slot is written off.
+    /// Of a CreateSlot: no answer says what became of it, so the platform may hold the slot. It
+    /// stays in the ledger as leaked until `handle_slot_created`, or one more failure, settles it:
+    /// [`StartFailure::Refused`] if there never was a slot, this one if nobody waits for the answer
+    /// any more; then the slot is written off.
     Unanswered,
 }
 
 impl Engine {
     /// CreateSlot failed.
     ///
-    /// Commands appended: another `CreateSlot`, or `Wake`s with an error when too many starts have failed in a row.
+    /// Commands appended: another `CreateSlot`, or `Wake`s with an error when too many starts have
+    /// failed in a row.
     ///
     /// # Errors
     ///
@@ -64,7 +70,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Init failed: the slot is destroyed. Like [`Engine::handle_instance_ready`] for a slot given up meanwhile.
+    /// Init failed: the slot is destroyed. Like [`Engine::handle_instance_ready`] for a slot given
+    /// up meanwhile.
     ///
     /// # Errors
     ///
@@ -86,7 +93,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Must the function's next start wait, for its circuit breaker or the platform's throttle? Then it is looked at again in time.
+    /// Must the function's next start wait, for its circuit breaker or the platform's throttle?
+    /// Then it is looked at again in time.
     pub(super) fn holds_starts(&self, now: Nanos, (id, function): (FunctionId, &Function), cold: &mut Cold) -> bool {
         match self.paced_until(cold) {
             // The end of the start that is under way asks again.
@@ -107,7 +115,8 @@ impl Engine {
         }
     }
 
-    /// While the circuit breaker is open: answers those who wait for nothing that is there, the oldest first.
+    /// While the circuit breaker is open: answers those who wait for nothing that is there, the
+    /// oldest first.
     pub(super) fn refuse_uncovered(&self, now: Nanos, (id, function): (FunctionId, &Function), cold: &mut Cold, out: &mut Vec<Command>) {
         let uncovered = self.uncovered(function, cold);
         for _ in 0..uncovered.min(MOST_REFUSED) {
@@ -145,7 +154,8 @@ impl Engine {
         }
     }
 
-    /// Books a failed start, and replaces it if it is still wanted, or refuses those that it was for.
+    /// Books a failed start, and replaces it if it is still wanted, or refuses those that it was
+    /// for.
     fn start_failed(
         &self,
         now: Nanos,

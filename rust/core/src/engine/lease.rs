@@ -1,8 +1,10 @@
-//! Leases: a busy instance whose Idle never comes is destroyed after a multiple of its function's timeout.
+//! Leases: a busy instance whose Idle never comes is destroyed after a multiple of its function's
+//! timeout.
 //!
-//! Periodic scan: once a second a pass over the slot table looks how long each busy instance has been so. The slot keeps that anyway, so
-//! leases cost a warm request nothing; they end up to a second late. An instance is destroyed and not handed out again: whoever
-//! holds it may still use it.
+//! Periodic scan: once a second a pass over the slot table looks how long each busy instance has
+//! been so. The slot keeps that anyway, so leases cost a warm request nothing; they end up to a
+//! second late. An instance is destroyed and not handed out again: whoever holds it may still use
+//! it.
 //!
 //! Cost: a look a slot, in steps of at most 16,384; nothing while there are no slots, or no leases.
 
@@ -37,8 +39,9 @@ impl Engine {
     ///
     /// # Ordering
     ///
-    /// Dekker's flags: a start makes its slot live before it looks whether a pass is under way, a pass that ends says so before it looks
-    /// for live slots, with a full fence between on either side. One sees the other.
+    /// Dekker's flags: a start makes its slot live before it looks whether a pass is under way, a
+    /// pass that ends says so before it looks for live slots, with a full fence between on either
+    /// side. One sees the other.
     pub(super) fn begin_leases(&self, now: Nanos) {
         fence(Ordering::SeqCst);
         if self.config.lease_factor.is_some() && !self.leases.begun.swap(true, Ordering::Relaxed) {

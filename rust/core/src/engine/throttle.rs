@@ -1,12 +1,15 @@
-//! Rate control after the platform said that it is asked too much: starts are spaced, and functions take turns.
+//! Rate control after the platform said that it is asked too much: starts are spaced, and functions
+//! take turns.
 //!
-//! The first Throttle makes everybody pause for 100 ms, after which there is one start an interval. Another Throttle doubles the
-//! interval, up to 30 s, or adds a quarter if starts went well since the one before. A start that goes well halves it while it is
-//! above 100 ms and takes a tenth off below; so does each interval in which nobody wants a start. Under a millisecond there is no
-//! interval any more. So starts a second fall for as long as the platform throttles, and settle near its rate where it has one.
+//! The first Throttle makes everybody pause for 100 ms, after which there is one start an interval.
+//! Another Throttle doubles the interval, up to 30 s, or adds a quarter if starts went well since
+//! the one before. A start that goes well halves it while it is above 100 ms and takes a tenth off
+//! below; so does each interval in which nobody wants a start. Under a millisecond there is no
+//! interval any more. So starts a second fall for as long as the platform throttles, and settle
+//! near its rate where it has one.
 //!
-//! Functions whose starts are held stand in a queue. Its first may start when the interval is over, and goes to the back if it wants
-//! another one. Only the first has its timer set for it.
+//! Functions whose starts are held stand in a queue. Its first may start when the interval is over,
+//! and goes to the back if it wants another one. Only the first has its timer set for it.
 //!
 //! Cost: one load a start while nothing is throttled, else a short lock.
 
@@ -41,7 +44,8 @@ struct Rate {
     interval: Nanos,
     /// No start before.
     until: Nanos,
-    /// A Throttle of a start made by this moment answers the rate that was before it: the interval does not grow for it.
+    /// A Throttle of a start made by this moment answers the rate that was before it: the interval
+    /// does not grow for it.
     grown: Nanos,
     /// What was throttled last: only more of that going well is good news.
     stage: Stage,
@@ -131,7 +135,8 @@ impl Engine {
         }
     }
 
-    /// Lets a function leave the queue that has had no wish for a start since `asked_for_turn` was last taken back. Its sweep calls this.
+    /// Lets a function leave the queue that has had no wish for a start since `asked_for_turn` was
+    /// last taken back. Its sweep calls this.
     pub(super) fn settle_turn(&self, now: Nanos, id: FunctionId, cold: &mut Cold) {
         if cold.held && !cold.asked_for_turn {
             cold.held = false;

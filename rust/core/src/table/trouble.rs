@@ -4,9 +4,11 @@
 
 use crate::nanos::Nanos;
 
-/// Exponential backoff: one attempt a pause, and each attempt doubles the next pause from 1 s to 30 s.
+/// Exponential backoff: one attempt a pause, and each attempt doubles the next pause from 1 s to 30
+/// s.
 ///
-/// The pause doubles when an attempt is made, not when it fails: attempts that fail late, or several at once, double nothing twice.
+/// The pause doubles when an attempt is made, not when it fails: attempts that fail late, or
+/// several at once, double nothing twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pacing {
     pause: Nanos,
@@ -22,8 +24,8 @@ impl Pacing {
         *self = Self { pause: Self::FIRST, until: now + Self::FIRST };
     }
 
-    /// An attempt is made now; each 30 s for which none was wanted have halved the pause. Where `among` attempt for themselves, each has
-    /// its pause.
+    /// An attempt is made now; each 30 s for which none was wanted have halved the pause. Where
+    /// `among` attempt for themselves, each has its pause.
     pub(crate) fn attempt(&mut self, now: Nanos, among: u32) {
         let halved = self.pause.0.checked_shr(u32::try_from(now.since(self.until).0 / Self::LONGEST.0).unwrap_or(u32::MAX)).unwrap_or(0);
         self.pause = Nanos(2 * halved).clamp(Self::FIRST, Self::LONGEST);
@@ -43,7 +45,8 @@ pub(crate) struct Trouble {
     failed_starts: u32,
     /// Of starts, once too many have failed in a row.
     starts: Pacing,
-    /// Requests that left without an instance while starts for them were under way, lately and not yet made up for.
+    /// Requests that left without an instance while starts for them were under way, lately and not
+    /// yet made up for.
     unserved: u32,
     /// When the last of them left.
     unserved_at: Nanos,
@@ -94,8 +97,9 @@ impl Trouble {
         self.unserved_at = now;
     }
 
-    /// Is a start that took `took` so far, and that nobody waits for, to be finished? So it is if its function was asked for again
-    /// after a request had left unserved: the client comes back, and would never be served by starts that are thrown away.
+    /// Is a start that took `took` so far, and that nobody waits for, to be finished? So it is if
+    /// its function was asked for again after a request had left unserved: the client comes back,
+    /// and would never be served by starts that are thrown away.
     pub(crate) fn finishes_start(&mut self, now: Nanos, took: Nanos) -> bool {
         let asked_again = self.unserved >= 2 && now.since(self.unserved_at) <= LATELY.max(took);
         if asked_again {
@@ -105,7 +109,8 @@ impl Trouble {
         asked_again
     }
 
-    /// Until when the instance of such a start is kept at least: a quarter longer than the time between the client's last two tries.
+    /// Until when the instance of such a start is kept at least: a quarter longer than the time
+    /// between the client's last two tries.
     pub(crate) fn expects_until(&mut self) -> Option<Nanos> {
         std::mem::take(&mut self.expects).then(|| self.unserved_at + Nanos(self.unserved_every.0 / 4 * 5))
     }

@@ -1,4 +1,5 @@
-//! The rules for what goes wrong, again: starts that fail, a platform that throttles, clients that gave up, instances that fail.
+//! The rules for what goes wrong, again: starts that fail, a platform that throttles, clients that
+//! gave up, instances that fail.
 
 use pilotlight_core::{Ending, StartFailure};
 
@@ -16,18 +17,21 @@ pub(super) struct Trouble {
     failed_starts: u32,
     /// Pause between starts once too many have failed, and when the next may be made.
     starts: (u64, u64),
-    /// Requests that left unserved while a start for them was under way, when the last of them did, and how long after the one before.
+    /// Requests that left unserved while a start for them was under way, when the last of them did,
+    /// and how long after the one before.
     unserved: (usize, u64, u64),
     /// A start is being finished for a client that is expected back.
     expects: bool,
-    /// It stands in the queue of those whose starts are throttled, and wanted a start since its last look began.
+    /// It stands in the queue of those whose starts are throttled, and wanted a start since its
+    /// last look began.
     pub(super) held: bool,
     pub(super) asked: bool,
     /// Pause between replacements where all instances fail, and when the next may be made.
     replacements: (u64, u64),
 }
 
-/// A pause that grows with an attempt made now, after each half minute without one has halved it, and its end, one of so many.
+/// A pause that grows with an attempt made now, after each half minute without one has halved it,
+/// and its end, one of so many.
 fn attempted((pause, until): (u64, u64), now: u64, among: u64) -> (u64, u64) {
     let quiet = now.saturating_sub(until) / (30 * SECOND);
     let pause = (2 * (pause >> quiet.min(63))).clamp(SECOND, 30 * SECOND);
@@ -98,7 +102,8 @@ impl Reference {
         }
     }
 
-    /// The first of those held is looked at when the interval is over; all of them, once there is none.
+    /// The first of those held is looked at when the interval is over; all of them, once there is
+    /// none.
     fn serve_first(&mut self) {
         if self.throttle.interval.is_some_and(|(interval, _)| interval < SECOND / 1000) {
             self.throttle.interval = None;
