@@ -72,19 +72,8 @@ impl Engine {
         out: &mut Vec<Command>,
     ) -> Idle {
         let owned = word.state() == State::Busy && slot.owner.load(Ordering::Relaxed) == request.0;
-        let next = match ending {
-            _ if !owned => None,
-            Ending::Destroy => Some(DestroyReason::NeedDestroy),
-            _ if self.draining() => Some(DestroyReason::Draining),
-            _ if self.makes_way(instance.index, function) => Some(DestroyReason::MemoryPressure),
-            Ending::Failed if Self::claim_replacement(now, function, word) => Some(DestroyReason::Failing),
-            _ => None,
-        };
-        let after = match ending {
-            Ending::Good => word.did_well(),
-            Ending::Failed => word.failed_once_more(),
-            Ending::Destroy => word,
-        };
+        let plain = ending == Ending::Good && !word.is_failing() && self.limits.is_none() && !self.draining();
+        let (next, after) = if plain || !owned { (None, word) } else { self.verdict(now, instance, function, word, ending) };
         // The epoch in the word fails a duplicate that slept while the instance went to another request.
         if !owned || !slot.transition_from(word, after, if next.is_some() { State::Retiring } else { State::Idle }) {
             function.ledger.count(Counter::IdleDuplicates);
@@ -97,16 +86,27 @@ impl Engine {
         let level = self.demand_falls(now, function, Some(execution));
         match next {
             None => self.release(now, (id, function), (instance.index, slot), level, out),
-            Some(reason) => {
-                match reason {
-                    DestroyReason::Failing => function.ledger.count(Counter::Replaced),
-                    DestroyReason::MemoryPressure => function.ledger.count(Counter::Evicted),
-                    _ => {}
-                }
-                self.give_up_instance(now, (id, function), (instance, slot), reason, out);
-            }
+            Some(reason) => self.give_up_instance(now, (id, function), (instance, slot), reason, out),
         }
         Idle::Ended
+    }
+
+    /// Why an instance goes, if it does, and its word with what this end says of it.
+    #[cold]
+    fn verdict(&self, now: Nanos, instance: SlotId, function: &Function, word: Word, ending: Ending) -> (Option<DestroyReason>, Word) {
+        let next = match ending {
+            Ending::Destroy => Some(DestroyReason::NeedDestroy),
+            _ if self.draining() => Some(DestroyReason::Draining),
+            _ if self.makes_way(instance.index, function) => Some(DestroyReason::MemoryPressure),
+            Ending::Failed if Self::claim_replacement(now, function, word) => Some(DestroyReason::Failing),
+            _ => None,
+        };
+        let after = match ending {
+            Ending::Good => word.did_well(),
+            Ending::Failed => word.failed_once_more(),
+            Ending::Destroy => word,
+        };
+        (next, after)
     }
 
     /// Takes back an instance whose request was never told of it: an Assign or a `Wake` that could not be delivered.
@@ -198,6 +198,7 @@ impl Engine {
     }
 
     /// Sees off an instance that its last request has left in the retiring state.
+    #[cold]
     pub(super) fn give_up_instance(
         &self,
         now: Nanos,
@@ -206,6 +207,11 @@ impl Engine {
         reason: DestroyReason,
         out: &mut Vec<Command>,
     ) {
+        match reason {
+            DestroyReason::Failing => function.ledger.count(Counter::Replaced),
+            DestroyReason::MemoryPressure => function.ledger.count(Counter::Evicted),
+            _ => {}
+        }
         self.functions.ask(function, |policy| policy.instance_lost());
         Self::book(function, slot, Span::Retiring, now);
         slot.owner.store(0, Ordering::Relaxed);
