@@ -83,16 +83,16 @@ async def test_calls_whose_message_never_comes_are_bounded_and_the_oldest_go_fir
     monkeypatch.setattr(CallQueue, "attach", noted)
     scaler = await start_scaler(max_streams="60")
 
-    def flood() -> list[frames.Connection]:
-        connections = [frames.Connection(scaler.app.address) for _ in range(5)]
-        heavy = [("x-heavy", b"y" * 15_000)]
-        for connection in connections:
-            for stream in range(1, 101, 2):
-                connection.send(frames.headers(stream, frames.ASSIGN, heavy))
-        connections[0].until_ended(50)
-        return connections
+    def flood() -> frames.Connection:
+        connection = frames.Connection(scaler.app.address)
+        for stream in range(1, 101, 2):
+            connection.send(frames.headers(stream, frames.ASSIGN, [("x-heavy", b"y" * 15_000)]))
+        return connection
 
-    connections = await asyncio.to_thread(flood)
+    connections = [await asyncio.to_thread(flood)]
+    await scaler.until(lambda: queues[0].unread == 50)  # all of the first one's calls are older than the others'
+    connections += [await asyncio.to_thread(flood) for _ in range(4)]
+    await asyncio.to_thread(connections[0].until_ended, 50)
     await scaler.until(lambda: queues[0].unread == 60)
     await scaler.client.idle(await scaler.client.assign("f"))
     for connection in connections:
