@@ -346,6 +346,22 @@ fn a_request_bound_to_its_own_start_gets_another_one_after_a_throttle() {
 }
 
 #[test]
+fn a_request_bound_to_its_own_start_gets_it_once_the_start_before_it_has_shown_that_starts_succeed() {
+    let mut host = Host::new("fixed:handoff=none");
+    broken(&mut host);
+    host.advance(1000);
+    host.assign("f", 1).waiting();
+    let probe = host.one_create();
+    host.advance(60_000);
+    host.assign("f", 2).waiting();
+    assert_eq!(host.take(), [], "one start at a time");
+    host.created(probe);
+    host.take();
+    host.ready(probe);
+    assert_eq!(creates(&host.take()).len(), 1);
+}
+
+#[test]
 fn once_a_throttle_is_over_everybody_gets_a_start_within_seconds() {
     let mut host = Host::new("fixed");
     for request in 0..100 {

@@ -92,6 +92,7 @@ impl Engine {
         if self.config.policy.handoff == Handoff::None
             && let Some(waiter) = cold.waiters.remove_bound_to(Some(id.index))
         {
+            self.start_wanted(now, holder, function, &mut cold, out);
             drop(cold);
             self.serve(now, (holder, function), &waiter, (id.index, slot), WaitCause::ColdStart, out);
         } else {
