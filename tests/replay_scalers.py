@@ -242,6 +242,36 @@ def workload(
     )
 
 
+def options(**changed: object) -> Options:
+    settings: dict[str, Any] = {
+        "scaler": "127.0.0.1:1",
+        "platform_address": "127.0.0.1:0",
+        "web_address": "127.0.0.1:0",
+        "speed": SPEED,
+        "create_ns": 105 * MS,
+        "tail_ns": 5 * S,
+        "give_up_s": 60.0,
+        "assign_timeout_ns": None,
+        "connect_timeout_s": 10.0,
+        "seed": 1,
+        "start_s": 0.0,
+        "length_s": None,
+    }
+    return Options(**{**settings, **changed})
+
+
+async def started_for(request: wire.AssignRequest, platform_address: str) -> wire.AssignReply:
+    """Start an instance for a request, and give it away."""
+    meta = request.meta_data
+    memory = wire.ResourceConfig(memory_in_megabytes=meta.memory_in_mb)
+    async with grpc.aio.insecure_channel(platform_address, options=DIRECT) as channel:
+        platform = services.PlatformStub(channel)
+        slot = (await platform.CreateSlot(wire.CreateSlotRequest(resource_config=memory))).slot
+        await platform.Init(wire.InitRequest(slot_id=slot.id, instance_id=slot.id, meta_data=meta))
+    assignment = wire.Assignment(request_id=request.request_id, meta_key=meta.key, instance_id=slot.id)
+    return wire.AssignReply(status=wire.Ok, assigment=assignment)
+
+
 @asynccontextmanager
 async def serving(scaler: Reference) -> AsyncIterator[str]:
     server = grpc.aio.server()
@@ -259,23 +289,9 @@ async def replayed(kind: type[Reference], *traces: Trace, **changed: object) -> 
     """Play the traces against a scaler of the kind; return the report's JSON."""
     scaler = kind()
     async with serving(scaler) as address:
-        settings: dict[str, Any] = {
-            "scaler": address,
-            "platform_address": "127.0.0.1:0",
-            "web_address": "127.0.0.1:0",
-            "speed": SPEED,
-            "create_ns": 105 * MS,
-            "tail_ns": 5 * S,
-            "give_up_s": 60.0,
-            "assign_timeout_ns": None,
-            "connect_timeout_s": 10.0,
-            "seed": 1,
-            "start_s": 0.0,
-            "length_s": None,
-        }
-        options = Options(**{**settings, **changed})
+        chosen = options(scaler=address, **changed)
         sets = [DataSet(f"set-{n}", Path("r"), Path("m"), trace) for n, trace in enumerate(traces, 1)]
-        session = Session(options, sets)
+        session = Session(chosen, sets)
         running = asyncio.ensure_future(session.run())
         for _ in range(2000):
             if session.platform_port is not None or running.done():
@@ -284,7 +300,7 @@ async def replayed(kind: type[Reference], *traces: Trace, **changed: object) -> 
         async with grpc.aio.insecure_channel(f"127.0.0.1:{session.platform_port}", options=DIRECT) as channel:
             scaler.platform.set_result(services.PlatformStub(channel))
             results = await running
-    return as_json(results, speed=options.speed, seed=options.seed)
+    return as_json(results, speed=chosen.speed, seed=chosen.seed)
 
 
 def failures(report: dict[str, Any]) -> dict[str, int]:

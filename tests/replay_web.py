@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import grpc.aio
+from replay_scalers import options as default_options
+from replay_scalers import started_for
 
 from pilotlight.replay.session import Options, Session, find_data_set
 from pilotlight.wire import simulator_pb2 as wire
@@ -30,15 +32,7 @@ class KeepsOneSlot(services.ScalerServicer):
 
     async def Assign(self, request: wire.AssignRequest, context: Any) -> wire.AssignReply:  # noqa: ANN401, N802
         del context
-        options = [("grpc.enable_http_proxy", 0)]
-        meta = request.meta_data
-        memory = wire.ResourceConfig(memory_in_megabytes=meta.memory_in_mb)
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{self.session.platform_port}", options=options) as channel:
-            platform = services.PlatformStub(channel)
-            slot = (await platform.CreateSlot(wire.CreateSlotRequest(resource_config=memory))).slot
-            await platform.Init(wire.InitRequest(slot_id=slot.id, instance_id=slot.id, meta_data=meta))
-        assignment = wire.Assignment(request_id=request.request_id, meta_key=meta.key, instance_id=slot.id)
-        return wire.AssignReply(status=wire.Ok, assigment=assignment)
+        return await started_for(request, f"127.0.0.1:{self.session.platform_port}")
 
     async def Idle(self, request: wire.IdleRequest, context: Any) -> wire.IdleReply:  # noqa: ANN401, N802
         del request, context
@@ -58,22 +52,7 @@ def written(folder: Path, *, requests: int = 1) -> Path:
 
 
 def options(**changed: object) -> Options:
-    settings: dict[str, Any] = {
-        "scaler": "127.0.0.1:1",
-        "platform_address": "127.0.0.1:0",
-        "web_address": "127.0.0.1:0",
-        "speed": 20.0,
-        "create_ns": 105 * MS,
-        "tail_ns": 2 * S,
-        "give_up_s": 60.0,
-        "assign_timeout_ns": None,
-        "connect_timeout_s": 10.0,
-        "seed": 1,
-        "start_s": 0.0,
-        "length_s": None,
-        "data_root": Path("/"),
-    }
-    return Options(**{**settings, **changed})
+    return default_options(**{"speed": 20.0, "tail_ns": 2 * S, "data_root": Path("/"), **changed})
 
 
 class Playing:

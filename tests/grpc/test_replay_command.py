@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 import pytest
+from replay_scalers import started_for
 
 from pilotlight.cli import main
 from pilotlight.wire import simulator_pb2 as wire
@@ -38,15 +39,7 @@ class StartsForEach(services.ScalerServicer):
             return wire.AssignReply.FromString(self.reply)
         if not self.platform:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "no platform")
-        meta = request.meta_data
-        memory = wire.ResourceConfig(memory_in_megabytes=meta.memory_in_mb)
-        options = [("grpc.enable_http_proxy", 0)]
-        async with grpc.aio.insecure_channel(self.platform, options=options) as channel:
-            platform = services.PlatformStub(channel)
-            slot = (await platform.CreateSlot(wire.CreateSlotRequest(resource_config=memory))).slot
-            await platform.Init(wire.InitRequest(slot_id=slot.id, instance_id=slot.id, meta_data=meta))
-        assignment = wire.Assignment(request_id=request.request_id, meta_key=meta.key, instance_id=slot.id)
-        return wire.AssignReply(status=wire.Ok, assigment=assignment)
+        return await started_for(request, self.platform)
 
     async def Idle(self, request: wire.IdleRequest, context: Any) -> wire.IdleReply:  # noqa: ANN401, N802
         del request, context
